@@ -1,0 +1,10 @@
+//! Where reports enter Patchline.
+//!
+//! [`publisher`] writes encoded records to Kafka and says of each batch whether it is durable.
+//! [`gateway`] is the management server in front of it: it speaks HTTP to agents and management
+//! servers and answers 2xx only after Kafka's acknowledgement.
+
+pub mod gateway;
+pub mod publisher;
+
+pub use publisher::{Advice, Message, PublishError, Publisher, PublisherConfig};
