@@ -1,0 +1,183 @@
+//! The verdict on one update: the catalog's word first, then the computer's own hint, then a default.
+//!
+//! `ClassificationSource` says whose word it was. A field that the chosen word leaves open is filled
+//! from the other: `RebootBehavior` from the catalog, else the agent; `PublishedDate` the other way
+//! round, because the agent tells when *this* revision came out.
+
+use patchline_schemas::{Update, Verdict};
+
+use crate::catalog::{Catalog, Os};
+
+/// Classification of what mends a grave bug that is no security problem.
+pub const CRITICAL: &str = "Critical Updates";
+/// Classification of what mends a security problem.
+pub const SECURITY: &str = "Security Updates";
+/// Linux: classification of everything else.
+pub const OTHER_LINUX: &str = "Other Updates";
+/// Windows: classification of what has no better one.
+pub const OTHER_WINDOWS: &str = "Updates";
+
+const WINDOWS: [&str; 8] = [
+    "Applications",
+    CRITICAL,
+    "Definition Updates",
+    "Feature Packs",
+    SECURITY,
+    "Service Packs",
+    "Update Rollups",
+    OTHER_WINDOWS,
+];
+
+const LINUX: [&str; 3] = [CRITICAL, SECURITY, OTHER_LINUX];
+
+/// The Windows classification that `name` spells, in any case; `Update Rollups` is also written
+/// `Update rollups`.
+pub(crate) fn windows_class(name: &str) -> Option<&'static str> {
+    WINDOWS.into_iter().find(|class| class.eq_ignore_ascii_case(name))
+}
+
+/// The Linux classification that `name` spells, in any case.
+pub(crate) fn linux_class(name: &str) -> Option<&'static str> {
+    LINUX.into_iter().find(|class| class.eq_ignore_ascii_case(name))
+}
+
+/// Judges `update` on `os`.
+pub fn verdict<'a>(
+    os: Os<'_>,
+    update: &Update<'a>,
+    catalog: &'a (impl Catalog + ?Sized),
+) -> Verdict<'a> {
+    if let Some(advice) = catalog.advise(os, update) {
+        return Verdict {
+            classification: advice.classification.into(),
+            classification_source: "catalog".into(),
+            advisory_ids: advice.advisory_ids,
+            msrc_severity: advice.msrc_severity.into(),
+            msrc_bulletin_id: advice.msrc_bulletin_id.into(),
+            bulletin_id: advice.bulletin_id.into(),
+            bulletin_url: advice.bulletin_url.into(),
+            cve_numbers: advice.cve_numbers,
+            package_severity: advice.package_severity.into(),
+            reboot_behavior: match advice.reboot_behavior {
+                "" => update.reboot_behavior.clone(),
+                known => known.into(),
+            },
+            published_date: update.published_date.or(advice.published_date),
+        };
+    }
+    let (classification, source) = hinted(os, &update.classification);
+    Verdict {
+        classification: classification.into(),
+        classification_source: source.into(),
+        reboot_behavior: update.reboot_behavior.clone(),
+        published_date: update.published_date,
+        ..Verdict::default()
+    }
+}
+
+/// The classification that the computer's own hint leads to, and its source.
+fn hinted(os: Os<'_>, hint: &str) -> (&'static str, &'static str) {
+    let known = match os.is_linux() {
+        // The agent's word for what its package manager does not call a security update.
+        true if hint == "Others" => Some(OTHER_LINUX),
+        true => linux_class(hint),
+        false => windows_class(hint),
+    };
+    match known {
+        Some(class) => (class, "agent"),
+        None if os.is_linux() => (OTHER_LINUX, "default"),
+        None => (OTHER_WINDOWS, "default"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use patchline_schemas::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::FileCatalog;
+    use crate::catalog::tests::catalog;
+
+    const LINUX_OS: Os<'_> = Os { kind: "Linux", name: "Ubuntu" };
+    const WINDOWS_OS: Os<'_> = Os { kind: "Windows", name: "Windows Server 2016" };
+
+    #[test]
+    fn without_a_catalog_the_computers_hint_counts() {
+        let cases = [
+            (LINUX_OS, "Security Updates", "Security Updates", "agent"),
+            (LINUX_OS, "Critical Updates", "Critical Updates", "agent"),
+            (LINUX_OS, "Others", "Other Updates", "agent"),
+            (LINUX_OS, "", "Other Updates", "default"),
+            (LINUX_OS, "Update Rollups", "Other Updates", "default"),
+            (WINDOWS_OS, "Update rollups", "Update Rollups", "agent"),
+            (WINDOWS_OS, "Applications", "Applications", "agent"),
+            (WINDOWS_OS, "Others", "Updates", "default"),
+            (WINDOWS_OS, "", "Updates", "default"),
+        ];
+        for (os, hint, classification, source) in cases {
+            let update = Update { classification: hint.into(), ..Update::default() };
+            let empty = FileCatalog::empty();
+            let verdict = verdict(os, &update, &empty);
+            assert_eq!(verdict.classification, classification, "{os:?} {hint}");
+            assert_eq!(verdict.classification_source, source, "{os:?} {hint}");
+            assert_eq!(verdict.advisory_ids, "");
+        }
+    }
+
+    #[test]
+    fn the_catalog_overrules_the_hint_and_either_fills_the_others_gaps() {
+        let catalog = catalog(
+            r#"{"version": "1", "advisories": [
+              {"id": "A", "match": {"kb": "1"}, "classification": "Security Updates",
+               "rebootBehavior": "alwaysreboots", "publishedDate": "2017-03-14T00:00:00Z"},
+              {"id": "B", "match": {"kb": "2"}, "classification": "Feature Packs"}
+            ]}"#,
+        )
+        .unwrap();
+        let update = |kbid: &'static str, published| Update {
+            kbid: kbid.into(),
+            classification: "Updates".into(),
+            reboot_behavior: "neverreboots".into(),
+            published_date: published,
+            ..Update::default()
+        };
+        let judged = verdict(WINDOWS_OS, &update("1", Some(Timestamp(7))), &catalog).into_parts();
+        assert_eq!(judged, ("Security Updates", "catalog", "A", "alwaysreboots", Some(7)));
+        let judged = verdict(WINDOWS_OS, &update("1", None), &catalog).into_parts();
+        assert_eq!(judged.4, Some(1_489_449_600_000));
+        let judged = verdict(WINDOWS_OS, &update("2", None), &catalog).into_parts();
+        assert_eq!(judged, ("Feature Packs", "catalog", "B", "neverreboots", None));
+    }
+
+    type Parts = (&'static str, &'static str, &'static str, &'static str, Option<i64>);
+
+    trait IntoParts {
+        fn into_parts(self) -> Parts;
+    }
+
+    impl IntoParts for Verdict<'_> {
+        fn into_parts(self) -> Parts {
+            let keep = |text: std::borrow::Cow<'_, str>| &*text.into_owned().leak();
+            (
+                keep(self.classification),
+                keep(self.classification_source),
+                keep(self.advisory_ids),
+                keep(self.reboot_behavior),
+                self.published_date.map(|date| date.0),
+            )
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_hint_ends_in_a_classification_of_the_table(linux in any::<bool>(), hint in ".{0,20}") {
+            let os = if linux { LINUX_OS } else { WINDOWS_OS };
+            let (class, source) = hinted(os, &hint);
+            let known: &[&str] = if linux { &LINUX } else { &WINDOWS };
+            prop_assert!(known.contains(&class));
+            let agreed = class.eq_ignore_ascii_case(&hint) || linux && hint == "Others";
+            prop_assert_eq!(source == "agent", agreed);
+        }
+    }
+}
