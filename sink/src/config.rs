@@ -1,0 +1,149 @@
+//! Settings of the sink.
+
+use std::time::Duration;
+
+use patchline_runtime::admin::AdminConfig;
+use patchline_runtime::config::Settings;
+use patchline_runtime::kafka::{KafkaConfig, MESSAGE_BYTES_MAX};
+use patchline_runtime::telemetry::LogConfig;
+use serde::Deserialize;
+
+/// Everything the sink is told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SinkConfig {
+    /// `[sink]`
+    pub sink: StageConfig,
+    /// `[clickhouse]`
+    pub clickhouse: ClickHouseConfig,
+    /// `[kafka]`
+    pub kafka: KafkaConfig,
+    /// `[log]`
+    pub log: LogConfig,
+    /// `[admin]`
+    pub admin: AdminConfig,
+}
+
+/// `[sink]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StageConfig {
+    /// Name of this instance in the consumer group. With one, a restarted process takes its
+    /// partitions up at once instead of after `session_timeout_ms`; two processes must not share it.
+    pub instance_id: Option<String>,
+    /// Rows at which a batch is closed.
+    pub batch_rows_max: usize,
+    /// Bytes of columns at which a batch is closed.
+    pub batch_bytes_max: usize,
+    /// Age at which a batch is closed, from its first message.
+    pub batch_age_max_ms: u64,
+    /// Batches that are inserted at a time, over all partitions.
+    pub inserts_in_flight_max: usize,
+    /// Bytes of messages and open batches at which reading pauses.
+    pub buffer_bytes_max: usize,
+    /// How long a rebalance or a shutdown waits for what is in flight.
+    pub drain_timeout_ms: u64,
+    /// How long a silent instance keeps its partitions.
+    pub session_timeout_ms: u64,
+    /// How often the rows of replaced scans are deleted; 0 leaves it to somebody else.
+    pub cleanup_interval_s: u64,
+}
+
+impl Default for StageConfig {
+    fn default() -> Self {
+        Self {
+            instance_id: None,
+            batch_rows_max: 100_000,
+            batch_bytes_max: 16 * 1024 * 1024,
+            batch_age_max_ms: 1_000,
+            inserts_in_flight_max: 2,
+            buffer_bytes_max: 96 * 1024 * 1024,
+            drain_timeout_ms: 10_000,
+            session_timeout_ms: 30_000,
+            cleanup_interval_s: 3_600,
+        }
+    }
+}
+
+impl StageConfig {
+    /// [`batch_age_max_ms`](Self::batch_age_max_ms)
+    #[must_use]
+    pub fn batch_age_max(&self) -> Duration {
+        Duration::from_millis(self.batch_age_max_ms)
+    }
+
+    /// [`cleanup_interval_s`](Self::cleanup_interval_s), if there is to be one.
+    #[must_use]
+    pub fn cleanup_interval(&self) -> Option<Duration> {
+        (self.cleanup_interval_s > 0).then(|| Duration::from_secs(self.cleanup_interval_s))
+    }
+
+    /// [`drain_timeout_ms`](Self::drain_timeout_ms)
+    #[must_use]
+    pub fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+/// `[clickhouse]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClickHouseConfig {
+    /// Its HTTP interface.
+    pub url: String,
+    /// Database of the tables; created by `migrate`.
+    pub database: String,
+    /// User, where the server wants one.
+    pub user: Option<String>,
+    /// The user's password. Better set in the environment than in a file.
+    pub password: Option<String>,
+    /// How long an insert or a query may take.
+    pub timeout_ms: u64,
+    /// Compress what is sent (LZ4): worth it over a network, not on loopback.
+    pub compress: bool,
+}
+
+impl Default for ClickHouseConfig {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:8123".to_owned(),
+            database: "patchline".to_owned(),
+            user: None,
+            password: None,
+            timeout_ms: 60_000,
+            compress: false,
+        }
+    }
+}
+
+impl Settings for SinkConfig {
+    const ENV_PREFIX: &'static str = "PATCHLINE_SINK";
+
+    fn check(&self) -> Result<(), String> {
+        let stage = &self.sink;
+        if stage.drain_timeout_ms >= stage.session_timeout_ms {
+            return Err(format!(
+                "sink.drain_timeout_ms = {} must be below sink.session_timeout_ms = {}: an instance \
+                 that drains for longer is thrown out of the group and drains in vain",
+                stage.drain_timeout_ms, stage.session_timeout_ms
+            ));
+        }
+        if stage.buffer_bytes_max < stage.batch_bytes_max + MESSAGE_BYTES_MAX {
+            return Err(format!(
+                "sink.buffer_bytes_max = {} must hold a batch and a largest message: at least \
+                 sink.batch_bytes_max + {MESSAGE_BYTES_MAX}",
+                stage.buffer_bytes_max
+            ));
+        }
+        for (name, value) in [
+            ("batch_rows_max", stage.batch_rows_max),
+            ("batch_bytes_max", stage.batch_bytes_max),
+            ("inserts_in_flight_max", stage.inserts_in_flight_max),
+        ] {
+            if value == 0 {
+                return Err(format!("sink.{name} must be at least 1"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! `patchline-sink`: reads enriched records from Kafka and stores them in ClickHouse.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use patchline_runtime::admin::{self, Readiness};
+use patchline_runtime::{Args, config, shutdown, telemetry};
+use patchline_schemas::{Codec, Topics};
+use patchline_sink::budget::Budget;
+use patchline_sink::config::{ClickHouseConfig, SinkConfig};
+use patchline_sink::consumer::consume;
+use patchline_sink::dead_letters::DeadLetters;
+use patchline_sink::metrics::Metrics;
+use patchline_sink::migrate::{self, MigrateError};
+use patchline_sink::partition::Shared;
+use patchline_sink::store::Store;
+use prometheus::Registry;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Stores Patchline's records in ClickHouse, exactly once.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    args: Args,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Bring the database to this program's version, and exit.
+    Migrate,
+}
+
+/// A scan's updates are some hundred kilobytes, worth keeping; a batch's columns are megabytes and grow by
+/// doubling: mapped alone, the half that is never written costs nothing.
+const LARGE_BLOCK_BYTES: u32 = 2 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    patchline_runtime::heap::map_blocks_from(LARGE_BLOCK_BYTES);
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("patchline-sink: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let config: SinkConfig = config::load(cli.args.config.as_deref())?;
+    if cli.args.check_config {
+        println!("settings are sound");
+        return Ok(());
+    }
+    telemetry::init(&config.log).map_err(anyhow::Error::msg)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match cli.command {
+        Some(Command::Migrate) => runtime.block_on(migrate(&config)),
+        None => runtime.block_on(serve(config)),
+    }
+}
+
+async fn migrate(config: &SinkConfig) -> anyhow::Result<()> {
+    let applied = migrate::migrate(&config.clickhouse).await?;
+    println!(
+        "database `{}` is at version {}, {} migrations applied now",
+        config.clickhouse.database,
+        migrate::NEWEST,
+        applied.len()
+    );
+    Ok(())
+}
+
+async fn serve(config: SinkConfig) -> anyhow::Result<()> {
+    let shutdown = shutdown::on_signal()?;
+    let registry = Registry::new();
+    let readiness = Readiness::default();
+    readiness.set("clickhouse", false);
+    let metrics = Metrics::new(&registry)?;
+    let topics = Topics::new(&config.kafka.topic_prefix);
+    let shared = Arc::new(Shared {
+        codec: Codec::new()?,
+        store: Store::new(&config.clickhouse),
+        dead_letters: DeadLetters::new(&config.kafka, &topics.dead_letters)?,
+        budget: Budget::new(config.sink.buffer_bytes_max, metrics.buffer_bytes.clone()),
+        inserts: Arc::new(Semaphore::new(config.sink.inserts_in_flight_max)),
+        metrics,
+        config: config.sink,
+    });
+    // The port outlives the drain, so that an operator can watch it.
+    admin::serve(&config.admin, registry, readiness.clone(), Default::default()).await?;
+    tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        found = await_database(&config.clickhouse) => found?,
+    }
+    readiness.set("clickhouse", true);
+
+    tokio::spawn(clean_up(Arc::clone(&shared), shutdown.clone()));
+    let (kafka, handle) = (config.kafka, Handle::current());
+    let consumer = std::thread::Builder::new()
+        .name("consumer".to_owned())
+        .spawn(move || consume(&kafka, &shared, &readiness, &handle, &shutdown))?;
+    let ended = tokio::task::spawn_blocking(move || consumer.join()).await?;
+    match ended {
+        Ok(ended) => ended.context("reading from kafka ended"),
+        Err(_) => anyhow::bail!("the consumer thread panicked"),
+    }
+}
+
+/// Waits until ClickHouse answers, for as long as it takes; its database must be at this program's version.
+async fn await_database(config: &ClickHouseConfig) -> Result<(), MigrateError> {
+    const PAUSE: Duration = Duration::from_millis(500);
+    let timeout = Duration::from_millis(config.timeout_ms);
+    loop {
+        match tokio::time::timeout(timeout, migrate::check(config)).await {
+            Ok(Err(error)) if error.may_pass() => {
+                let chain: &(dyn std::error::Error + 'static) = &error;
+                tracing::warn!(error = chain, "waiting for clickhouse");
+            }
+            Ok(checked) => return checked,
+            Err(_) => tracing::warn!(?timeout, "waiting for clickhouse, which does not answer"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Deletes what replaced scans left, again and again. Beside the data path: a failure costs disk only.
+async fn clean_up(shared: Arc<Shared>, shutdown: CancellationToken) {
+    let Some(interval) = shared.config.cleanup_interval() else { return };
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+        let started = std::time::Instant::now();
+        match shared.store.delete_replaced_scans().await {
+            Ok(()) => {
+                tracing::info!(took = ?started.elapsed(), "deleted the rows of replaced scans")
+            }
+            Err(error) => tracing::warn!(%error, "the rows of replaced scans stay for now"),
+        }
+    }
+}

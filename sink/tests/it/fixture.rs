@@ -1,0 +1,263 @@
+//! What every test needs: both engines, a sink process, and a producer of enriched records.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use patchline_local::stack::{CLICKHOUSE_URL, KAFKA_BOOTSTRAP, variable};
+use patchline_local::{ClickHouse, ClickHouseOptions, Kafka, KafkaOptions, Process};
+use patchline_runtime::kafka::{KafkaConfig, create_topics};
+use patchline_schemas::{
+    Codec, EnrichedRunProgress, EnrichedScan, EnrichedUpdate, Heartbeat, Record, Report,
+    RunProgress, Scan, Summary, Timestamp, Topics, Update, UpdateState, Verdict,
+};
+use patchline_sink::config::ClickHouseConfig;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use uuid::Uuid;
+
+/// The engines of this test binary; they end with it.
+pub(crate) struct Engines {
+    pub(crate) bootstrap: String,
+    pub(crate) url: String,
+    _own: Mutex<(Option<Kafka>, Option<ClickHouse>)>,
+}
+
+fn scratch() -> &'static Path {
+    static SCRATCH: OnceLock<PathBuf> = OnceLock::new();
+    SCRATCH.get_or_init(|| {
+        // The last run's is left for whoever looks into a failure, until this run begins.
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sink-it");
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    })
+}
+
+pub(crate) fn engines() -> &'static Engines {
+    static ENGINES: OnceLock<Engines> = OnceLock::new();
+    ENGINES.get_or_init(|| {
+        let start_kafka =
+            || Kafka::start(&scratch().join("kafka"), KafkaOptions::default()).unwrap();
+        let start_clickhouse = || {
+            ClickHouse::start(&scratch().join("clickhouse"), ClickHouseOptions::default()).unwrap()
+        };
+        let (bootstrap, kafka) = match variable(KAFKA_BOOTSTRAP) {
+            Some(bootstrap) => (bootstrap, None),
+            None => {
+                let kafka = start_kafka();
+                (kafka.bootstrap(), Some(kafka))
+            }
+        };
+        let (url, clickhouse) = match variable(CLICKHOUSE_URL) {
+            Some(url) => (url, None),
+            None => {
+                let clickhouse = start_clickhouse();
+                (clickhouse.url(), Some(clickhouse))
+            }
+        };
+        Engines { bootstrap, url, _own: Mutex::new((kafka, clickhouse)) }
+    })
+}
+
+/// Topics and a database of one test.
+pub(crate) struct World {
+    pub(crate) name: String,
+    pub(crate) kafka: KafkaConfig,
+    pub(crate) clickhouse: ClickHouseConfig,
+    pub(crate) topics: Topics,
+    pub(crate) codec: Codec,
+    pub(crate) client: clickhouse::Client,
+    producer: FutureProducer,
+}
+
+impl World {
+    pub(crate) async fn new(name: &str, partitions: i32) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let engines = engines();
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{name}_{}_{number}", std::process::id());
+        let kafka = KafkaConfig {
+            bootstrap: engines.bootstrap.clone(),
+            topic_prefix: name.clone(),
+            ..KafkaConfig::default()
+        };
+        let clickhouse = ClickHouseConfig {
+            url: engines.url.clone(),
+            database: name.clone(),
+            ..ClickHouseConfig::default()
+        };
+        let topics = Topics::new(&name);
+        create_topics(&kafka, &topics.all(), partitions, 1, Duration::from_secs(30)).await.unwrap();
+        let client = clickhouse::Client::default().with_url(&clickhouse.url).with_database(&name);
+        let producer = kafka.client("test", &[("acks", "all")]).create().unwrap();
+        Self { name, kafka, clickhouse, topics, codec: Codec::new().unwrap(), client, producer }
+    }
+
+    pub(crate) async fn migrated(name: &str, partitions: i32) -> Self {
+        let world = Self::new(name, partitions).await;
+        patchline_sink::migrate::migrate(&world.clickhouse).await.unwrap();
+        world
+    }
+
+    /// A command that runs the sink on this world, with further settings in the environment.
+    pub(crate) fn command(&self, settings: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_patchline-sink"));
+        command
+            .env("PATCHLINE_SINK__KAFKA__BOOTSTRAP", &self.kafka.bootstrap)
+            .env("PATCHLINE_SINK__KAFKA__TOPIC_PREFIX", &self.kafka.topic_prefix)
+            .env("PATCHLINE_SINK__CLICKHOUSE__URL", &self.clickhouse.url)
+            .env("PATCHLINE_SINK__CLICKHOUSE__DATABASE", &self.clickhouse.database)
+            .env("PATCHLINE_SINK__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("PATCHLINE_SINK__SINK__INSTANCE_ID", "a")
+            .env("PATCHLINE_SINK__SINK__BATCH_AGE_MAX_MS", "100");
+        for (key, value) in settings {
+            command.env(format!("PATCHLINE_SINK__{key}"), value);
+        }
+        command
+    }
+
+    pub(crate) fn start(&self, settings: &[(&str, &str)]) -> Process {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let log = scratch().join(format!("{}-{number}.log", self.name));
+        Process::spawn("patchline-sink", self.command(settings), &log).unwrap()
+    }
+
+    /// Sends a record and waits for Kafka to have it.
+    pub(crate) async fn send<T: Record>(&self, topic: &str, key: &str, record: &T) -> (i32, i64) {
+        let mut payload = Vec::new();
+        self.codec.encode(record, &mut payload).unwrap();
+        self.send_bytes(topic, key, &payload).await
+    }
+
+    pub(crate) async fn send_bytes(&self, topic: &str, key: &str, payload: &[u8]) -> (i32, i64) {
+        let record = FutureRecord::to(topic).key(key).payload(payload);
+        let sent = self.producer.send(record, Duration::from_secs(30)).await.unwrap();
+        (sent.partition, sent.offset)
+    }
+
+    pub(crate) async fn send_scan(&self, scan: &EnrichedScan<'_>) -> (i32, i64) {
+        self.send(&self.topics.enriched_scans, scan.scan.key(), scan).await
+    }
+
+    pub(crate) async fn send_run_progress(&self, report: &EnrichedRunProgress<'_>) -> (i32, i64) {
+        let key = report.report.key().to_owned();
+        self.send(&self.topics.enriched_run_progress, &key, report).await
+    }
+
+    pub(crate) async fn send_heartbeat(&self, report: &Heartbeat<'_>) -> (i32, i64) {
+        self.send(&self.topics.heartbeats, report.key(), report).await
+    }
+
+    /// The one number that `sql` asks for.
+    pub(crate) async fn number(&self, sql: &str) -> u64 {
+        self.client.query(&sql.replace('?', "??")).fetch_one().await.unwrap()
+    }
+
+    /// The text that `sql` asks for, a row an element.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        self.client.query(&sql.replace('?', "??")).fetch_all().await.unwrap()
+    }
+
+    /// Waits until `sql` gives `expected`.
+    pub(crate) async fn wait_for(&self, sql: &str, expected: u64) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let found = self.number(sql).await;
+            if found == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "`{sql}` gives {found}, expected {expected}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+pub(crate) const NOW: i64 = 1_700_000_000_000;
+
+/// Report ids that tests can name.
+pub(crate) fn id(number: u32) -> Uuid {
+    Uuid::from_u128(u128::from(number) + 1)
+}
+
+/// An update named after its number.
+pub(crate) fn update(number: u32, state: UpdateState) -> EnrichedUpdate<'static> {
+    EnrichedUpdate {
+        update: Update {
+            update_state: state,
+            product: format!("package-{number}").into(),
+            product_arch: "amd64".into(),
+            product_version: "0:1.0-1".into(),
+            title: format!("package-{number}").into(),
+            ..Update::default()
+        },
+        verdict: Verdict {
+            classification: "Security Updates".into(),
+            classification_source: "catalog".into(),
+            published_date: Some(Timestamp(NOW - 1)),
+            ..Verdict::default()
+        },
+    }
+}
+
+/// A scan of `computer` made `at` ms after [`NOW`].
+pub(crate) fn scan(
+    computer: &str,
+    report: u32,
+    at: i64,
+    updates: Vec<EnrichedUpdate<'static>>,
+) -> EnrichedScan<'static> {
+    let missing = updates.iter().filter(|at| at.update.update_state == UpdateState::Needed);
+    let missing = missing.count() as i32;
+    EnrichedScan {
+        scan: Scan {
+            report_id: id(report),
+            source_computer_id: computer.to_owned().into(),
+            computer: format!("{computer}.contoso.com").into(),
+            time_generated: Timestamp(NOW + at),
+            os_type: "Linux".into(),
+            os_name: "Ubuntu".into(),
+            os_version: "16.04".into(),
+            ..Scan::default()
+        },
+        updates,
+        summary: Summary {
+            security_updates_missing: missing,
+            total_updates_missing: missing,
+            ..Summary::default()
+        },
+        catalog_version: "7".into(),
+    }
+}
+
+pub(crate) fn heartbeat(computer: &str, report: u32) -> Heartbeat<'static> {
+    Heartbeat {
+        report_id: id(report),
+        source_computer_id: computer.to_owned().into(),
+        computer: format!("{computer}.contoso.com").into(),
+        time_generated: Timestamp(NOW),
+        os_type: "Linux".into(),
+        computer_private_ips: vec!["10.0.0.1".to_owned(), "10.0.0.2".to_owned()],
+        ..Heartbeat::default()
+    }
+}
+
+pub(crate) fn run_progress(computer: &str, report: u32) -> EnrichedRunProgress<'static> {
+    EnrichedRunProgress {
+        report: RunProgress {
+            report_id: id(report),
+            source_computer_id: computer.to_owned().into(),
+            computer: format!("{computer}.contoso.com").into(),
+            time_generated: Timestamp(NOW),
+            os_type: "Linux".into(),
+            update_run_name: "July".into(),
+            installation_status: "Succeeded".into(),
+            start_time: Some(Timestamp(NOW)),
+            ..RunProgress::default()
+        },
+        product: "bash".into(),
+        kbid: "".into(),
+    }
+}
