@@ -65,13 +65,40 @@ pub async fn create_topics(
     replication: i32,
     timeout: Duration,
 ) -> Result<(), KafkaError> {
+    create(kafka, topics, &[], partitions, replication, timeout).await
+}
+
+/// Creates topics of which the newest message of each key is kept for good, as [`create_topics`] does.
+///
+/// # Errors
+/// The brokers refuse, or do not answer within `timeout`.
+pub async fn create_compacted_topics(
+    kafka: &KafkaConfig,
+    topics: &[&str],
+    partitions: i32,
+    replication: i32,
+    timeout: Duration,
+) -> Result<(), KafkaError> {
+    let settings = [("cleanup.policy", "compact")];
+    create(kafka, topics, &settings, partitions, replication, timeout).await
+}
+
+async fn create(
+    kafka: &KafkaConfig,
+    topics: &[&str],
+    settings: &[(&str, &str)],
+    partitions: i32,
+    replication: i32,
+    timeout: Duration,
+) -> Result<(), KafkaError> {
     let admin: AdminClient<DefaultClientContext> = kafka.client("patchline-admin", &[]).create()?;
     let bytes_max = (MESSAGE_BYTES_MAX + MESSAGE_OVERHEAD_MAX).to_string();
     let wanted: Vec<NewTopic<'_>> = topics
         .iter()
         .map(|topic| {
-            NewTopic::new(topic, partitions, TopicReplication::Fixed(replication))
-                .set("max.message.bytes", &bytes_max)
+            let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(replication))
+                .set("max.message.bytes", &bytes_max);
+            settings.iter().fold(new, |new, (key, value)| new.set(key, value))
         })
         .collect();
     let options = AdminOptions::new().operation_timeout(Some(timeout));

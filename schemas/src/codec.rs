@@ -25,6 +25,7 @@ use crate::record::{
     Advisory, CustomLog, EnrichedRunProgress, EnrichedScan, Event, Heartbeat, OfficeActivity,
     RunProgress, Scan, UpdateDeployment,
 };
+use crate::topic::dead_letter::Class;
 
 const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
 const CONFLUENT: u8 = 0x00;
@@ -79,7 +80,10 @@ impl Kind {
         match self {
             Self::Scan => &[include_str!("../avro/scan/1.avsc")],
             Self::RunProgress => &[include_str!("../avro/run-progress/1.avsc")],
-            Self::Heartbeat => &[include_str!("../avro/heartbeat/1.avsc")],
+            Self::Heartbeat => &[
+                include_str!("../avro/heartbeat/1.avsc"),
+                include_str!("../avro/heartbeat/2.avsc"),
+            ],
             Self::EnrichedScan => &[include_str!("../avro/enriched-scan/1.avsc")],
             Self::EnrichedRunProgress => &[include_str!("../avro/enriched-run-progress/1.avsc")],
             Self::Event => &[include_str!("../avro/event/1.avsc")],
@@ -159,14 +163,14 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// The reason in one word: the class of the dead letter that the message becomes.
+    /// The class of the dead letter that the message becomes.
     #[must_use]
-    pub fn class(&self) -> &'static str {
+    pub fn class(&self) -> Class {
         match self {
-            Self::Framing { .. } => "framing",
-            Self::UnknownSchema(_) => "unknown-schema",
-            Self::WrongRecord { .. } => "wrong-record",
-            Self::Datum(_) | Self::NotCurrent => "datum",
+            Self::Framing { .. } => Class::Framing,
+            Self::UnknownSchema(_) => Class::UnknownSchema,
+            Self::WrongRecord { .. } => Class::WrongRecord,
+            Self::Datum(_) | Self::NotCurrent => Class::Datum,
         }
     }
 }
@@ -227,11 +231,22 @@ impl Codec {
     /// # Errors
     /// A schema in this crate does not parse.
     pub fn new() -> Result<Self, SchemaError> {
+        Self::with_versions(Kind::versions)
+    }
+
+    /// A codec that knows only the `versions` of each schema, oldest first: as a program knew them that
+    /// was built before the others. It writes, and takes for current, the last of them.
+    ///
+    /// # Errors
+    /// A schema does not parse, or a record has none.
+    pub fn with_versions(
+        versions: impl Fn(Kind) -> &'static [&'static str],
+    ) -> Result<Self, SchemaError> {
         let mut by_fingerprint = HashMap::new();
         let mut writers = Vec::new();
         for kind in Kind::ALL {
             let mut newest = None;
-            for text in kind.versions() {
+            for text in versions(kind) {
                 let known = Arc::new(parse(kind, text)?);
                 by_fingerprint.insert(known.fingerprint, Arc::clone(&known));
                 newest = Some(known);

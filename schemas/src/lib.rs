@@ -2,9 +2,11 @@
 //!
 //! The Avro schemas under `avro/<record>/<version>.avsc` are the source of truth. [`record`] holds
 //! their Rust types, which borrow from the message they were decoded from; [`codec`] frames and
-//! encodes them; [`topic`] names where they go; [`validate`] says which of them make sense.
+//! encodes them; [`topic`] names where they go; [`validate`] says which of them make sense, and
+//! [`deployment`] when an update deployment starts.
 
 pub mod codec;
+pub mod deployment;
 mod positional;
 pub mod record;
 pub mod time;

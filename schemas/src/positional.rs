@@ -6,7 +6,7 @@
 //! The codec uses it for the newest schemas only; `tests/it.rs` holds types and schemas together, and this
 //! module against two other implementations.
 //!
-//! It knows what the records have: string, boolean, int, long, enum, array, `["null", T]`, record.
+//! It knows what the records have: string, boolean, int, long, double, enum, array, `["null", T]`, record.
 
 use serde::de::{self, DeserializeSeed, IntoDeserializer, SeqAccess, Visitor};
 use serde::ser::{self, SerializeSeq, SerializeStruct};
@@ -125,6 +125,16 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
         visitor.visit_i64(self.long()?)
     }
 
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.rest.split_first_chunk::<8>() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                visitor.visit_f64(f64::from_le_bytes(*bytes))
+            }
+            None => error("ends in the middle of a value"),
+        }
+    }
+
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_borrowed_str(self.text()?)
     }
@@ -201,7 +211,7 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
 
     unsupported! {
         deserialize_any deserialize_i8 deserialize_i16 deserialize_u8 deserialize_u16 deserialize_u32
-        deserialize_u64 deserialize_f32 deserialize_f64 deserialize_char deserialize_bytes
+        deserialize_u64 deserialize_f32 deserialize_char deserialize_bytes
         deserialize_byte_buf deserialize_unit deserialize_map deserialize_identifier
     }
 }
@@ -325,6 +335,11 @@ impl<'o> ser::Serializer for &mut Writer<'o> {
         Ok(())
     }
 
+    fn serialize_f64(self, value: f64) -> Result<(), Error> {
+        self.out.extend_from_slice(&value.to_le_bytes());
+        Ok(())
+    }
+
     fn serialize_str(self, value: &str) -> Result<(), Error> {
         self.length(value.len())?;
         self.out.extend_from_slice(value.as_bytes());
@@ -421,7 +436,7 @@ impl<'o> ser::Serializer for &mut Writer<'o> {
 
     unsupported_to_write! {
         serialize_i8(i8); serialize_i16(i16); serialize_u8(u8); serialize_u16(u16); serialize_u32(u32);
-        serialize_u64(u64); serialize_f32(f32); serialize_f64(f64); serialize_char(char);
+        serialize_u64(u64); serialize_f32(f32); serialize_char(char);
         serialize_bytes(&[u8]); serialize_unit(); serialize_unit_struct(&'static str);
     }
 }

@@ -184,6 +184,12 @@ report! {
         is_gateway_installed: bool,
         #[serde(rename = "Solutions", borrow)]
         solutions: Cow<'a, str>,
+        #[serde(rename = "RemoteIPCountry", borrow)]
+        remote_ip_country: Cow<'a, str>,
+        #[serde(rename = "RemoteIPLatitude")]
+        remote_ip_latitude: Option<f64>,
+        #[serde(rename = "RemoteIPLongitude")]
+        remote_ip_longitude: Option<f64>,
     }
 }
 
@@ -351,6 +357,8 @@ pub struct Verdict<'a> {
     pub reboot_behavior: Cow<'a, str>,
     #[serde(rename = "PublishedDate")]
     pub published_date: Option<Timestamp>,
+    #[serde(rename = "SupersededBy", borrow)]
+    pub superseded_by: Cow<'a, str>,
 }
 
 /// An update beside its verdict (`patchline.EnrichedUpdate`).

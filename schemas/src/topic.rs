@@ -94,6 +94,69 @@ pub mod dead_letter {
     /// has the first [`BEGINNING_BYTES`].
     pub const PAYLOAD_BYTES: &str = "payload-bytes";
 
+    /// Why a message became a dead letter: its [`ERROR_CLASS`] and the label it is counted under.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Class {
+        /// No framing of ours.
+        Framing,
+        /// Written with a schema that is not known here.
+        UnknownSchema,
+        /// A record that this topic does not carry.
+        WrongRecord,
+        /// The bytes do not fit their schema.
+        Datum,
+        /// A field makes no sense.
+        Invalid,
+        /// Dated too far after its arrival.
+        Clock,
+        /// Enriched, it would be larger than a message may be.
+        TooLarge,
+    }
+
+    impl Class {
+        /// All of them.
+        pub const ALL: [Self; 7] = [
+            Self::Framing,
+            Self::UnknownSchema,
+            Self::WrongRecord,
+            Self::Datum,
+            Self::Invalid,
+            Self::Clock,
+            Self::TooLarge,
+        ];
+
+        /// As headers and labels spell it.
+        #[must_use]
+        pub fn as_str(self) -> &'static str {
+            match self {
+                Self::Framing => "framing",
+                Self::UnknownSchema => "unknown-schema",
+                Self::WrongRecord => "wrong-record",
+                Self::Datum => "datum",
+                Self::Invalid => "invalid",
+                Self::Clock => "clock",
+                Self::TooLarge => "too-large",
+            }
+        }
+    }
+
+    impl std::fmt::Display for Class {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.as_str())
+        }
+    }
+
+    impl std::str::FromStr for Class {
+        type Err = String;
+
+        fn from_str(text: &str) -> Result<Self, String> {
+            Self::ALL.into_iter().find(|class| class.as_str() == text).ok_or_else(|| {
+                let known = Self::ALL.map(Self::as_str).join(", ");
+                format!("`{text}` is no class of dead letters: {known}")
+            })
+        }
+    }
+
     /// What is kept of a payload that the dead-letter topic does not take whole.
     pub const BEGINNING_BYTES: usize = 512 * 1024;
     /// The most bytes of an error text: headers must fit the message.

@@ -9,7 +9,7 @@ use crate::record::{
     ComputerReport, CustomLog, Event, Heartbeat, OfficeActivity, Report, RunProgress, Scan,
     UpdateDeployment,
 };
-use crate::{Timestamp, UpdateState};
+use crate::{Timestamp, UpdateState, deployment};
 
 /// Updates that one scan may list. A computer has some hundred to a few thousand; a scan far above
 /// that is a fault, and its rows would not fit one batch.
@@ -20,6 +20,10 @@ pub const IDENTITY_BYTES_MAX: usize = 512;
 
 /// 2000-01-01: no supported agent existed, so an earlier time is a clock that was never set.
 const EARLIEST: Timestamp = Timestamp(946_684_800_000);
+
+/// What a date column holds: 1900-01-01 to 2299-12-31.
+const DATES: std::ops::RangeInclusive<Timestamp> =
+    Timestamp(-2_208_988_800_000)..=Timestamp(10_413_791_999_999);
 
 /// How far ahead of its arrival a report may be dated. A scan dated years ahead would hide every
 /// honest scan of its computer until then.
@@ -35,7 +39,10 @@ pub struct Invalid {
     pub problem: String,
 }
 
-fn invalid<T>(field: impl Into<String>, problem: impl Into<String>) -> Result<T, Invalid> {
+pub(crate) fn invalid<T>(
+    field: impl Into<String>,
+    problem: impl Into<String>,
+) -> Result<T, Invalid> {
     Err(Invalid { field: field.into(), problem: problem.into() })
 }
 
@@ -73,6 +80,16 @@ fn header(report: &impl Report, key: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// A date that a report may have, but none that no column could hold.
+fn date(field: &str, value: Option<Timestamp>) -> Result<(), Invalid> {
+    match value {
+        Some(value) if !DATES.contains(&value) => {
+            invalid(field, format!("{value} is not within 1900 to 2299"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What every computer's report must say.
 fn computer_header(report: &impl ComputerReport) -> Result<(), Invalid> {
     header(report, "SourceComputerId")?;
@@ -98,6 +115,9 @@ impl Validate for Scan<'_> {
                 if linux { ("Product", &update.product) } else { ("UpdateID", &update.update_id) };
             if let Err(error) = identity(field, value) {
                 return invalid(format!("Updates[{at}].{field}"), error.problem);
+            }
+            if let Err(error) = date("PublishedDate", update.published_date) {
+                return invalid(format!("Updates[{at}].{}", error.field), error.problem);
             }
             if linux && update.update_state == UpdateState::Installed {
                 return invalid(
@@ -137,13 +157,23 @@ impl Validate for RunProgress<'_> {
                 ),
             );
         }
-        Ok(())
+        date("StartTime", self.start_time)?;
+        date("EndTime", self.end_time)
     }
 }
 
 impl Validate for Heartbeat<'_> {
     fn check(&self) -> Result<(), Invalid> {
-        computer_header(self)
+        computer_header(self)?;
+        for (field, value, most) in [
+            ("RemoteIPLatitude", self.remote_ip_latitude, 90.0),
+            ("RemoteIPLongitude", self.remote_ip_longitude, 180.0),
+        ] {
+            if let Some(value) = value.filter(|value| !(-most..=most).contains(value)) {
+                return invalid(field, format!("{value} is not within -{most} to {most} degrees"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -157,7 +187,10 @@ impl Validate for Event<'_> {
 impl Validate for OfficeActivity<'_> {
     fn check(&self) -> Result<(), Invalid> {
         header(self, "OfficeTenantId")?;
-        identity("Operation", &self.operation)
+        identity("Operation", &self.operation)?;
+        date("Start_Time", self.start_time)?;
+        date("ElevationTime", self.elevation_time)?;
+        date("ElevationApprovedTime", self.elevation_approved_time)
     }
 }
 
@@ -182,25 +215,10 @@ impl Validate for CustomLog<'_> {
     }
 }
 
-/// Minutes that a deployment's maintenance window may have.
-pub const DURATION_MINUTES: std::ops::RangeInclusive<i32> = 30..=360;
-
 impl Validate for UpdateDeployment<'_> {
     fn check(&self) -> Result<(), Invalid> {
         header(self, "Name")?;
-        if self.deleted {
-            return Ok(());
-        }
-        if !DURATION_MINUTES.contains(&self.duration_minutes) {
-            return invalid(
-                "DurationMinutes",
-                format!("{} is not within 30 to 360", self.duration_minutes),
-            );
-        }
-        if self.starts.is_empty() {
-            return invalid("Starts", "is empty: the schedule never starts");
-        }
-        Ok(())
+        deployment::check(self)
     }
 }
 
@@ -250,6 +268,39 @@ mod tests {
         assert_eq!(bad.check().unwrap_err().field, "ReportId");
         let bad = Scan { os_type: "linux".into(), ..scan() };
         assert_eq!(bad.check().unwrap_err().field, "OSType");
+    }
+
+    #[test]
+    fn a_date_that_no_column_holds_is_named() {
+        let dated = |at| {
+            let mut scan = scan();
+            scan.updates.push(Update {
+                product: "acl".into(),
+                published_date: Some(at),
+                ..Update::default()
+            });
+            scan.check().map_err(|error| error.field)
+        };
+        for good in [*DATES.start(), *DATES.end()] {
+            assert_eq!(dated(good), Ok(()));
+        }
+        for bad in [Timestamp(DATES.start().0 - 1), Timestamp(DATES.end().0 + 1)] {
+            assert_eq!(dated(bad), Err("Updates[1].PublishedDate".to_owned()));
+        }
+        assert_eq!(DATES.start().to_string(), "1900-01-01T00:00:00.000Z");
+        assert_eq!(DATES.end().to_string(), "2299-12-31T23:59:59.999Z");
+        let progress = RunProgress {
+            report_id: Uuid::from_u128(1),
+            source_computer_id: "id".into(),
+            computer: "web-1".into(),
+            time_generated: Timestamp(1_500_000_000_000),
+            os_type: "Linux".into(),
+            update_run_name: "July".into(),
+            installation_status: "Succeeded".into(),
+            end_time: Some(Timestamp(i64::MAX)),
+            ..RunProgress::default()
+        };
+        assert_eq!(progress.check().unwrap_err().field, "EndTime");
     }
 
     #[test]

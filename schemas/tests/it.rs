@@ -71,6 +71,8 @@ fn heartbeat() -> Heartbeat<'static> {
         time_generated: Timestamp(1_500_000_000_123),
         os_type: "Linux".into(),
         computer_private_ips: vec!["10.0.0.4".to_owned()],
+        remote_ip_country: "Germany".into(),
+        remote_ip_latitude: Some(52.5),
         ..Heartbeat::default()
     }
 }
@@ -226,7 +228,7 @@ fn every_record_matches_its_golden_file() {
     check! {
         Scan: "scan.1.bin" = scan(),
         RunProgress: "run-progress.1.bin" = run_progress(),
-        Heartbeat: "heartbeat.1.bin" = heartbeat(),
+        Heartbeat: "heartbeat.2.bin" = heartbeat(),
         EnrichedScan: "enriched-scan.1.bin" = enriched_scan(),
         EnrichedRunProgress: "enriched-run-progress.1.bin" = enriched_run_progress(),
         Event: "event.1.bin" = event(),
@@ -235,6 +237,28 @@ fn every_record_matches_its_golden_file() {
         UpdateDeployment: "update-deployment.1.bin" = update_deployment(),
         Advisory: "advisory.1.bin" = advisory(),
     }
+}
+
+/// What an older program wrote: a field that it did not know takes its default.
+#[test]
+fn older_golden_files_are_still_read() {
+    let stored = std::fs::read(golden("heartbeat.1.bin")).unwrap();
+    let codec = Codec::new().unwrap();
+    assert!(matches!(codec.decode::<Heartbeat>(&stored), Err(DecodeError::NotCurrent)));
+    let expected =
+        Heartbeat { remote_ip_country: "".into(), remote_ip_latitude: None, ..heartbeat() };
+    let current = codec.current(&stored).unwrap();
+    assert_eq!(codec.decode::<Heartbeat>(&current).unwrap(), expected);
+}
+
+/// A program that was built before a version existed refuses its messages whole.
+#[test]
+fn a_version_from_after_the_program_is_an_unknown_schema() {
+    let old = Codec::with_versions(|kind| &kind.versions()[..1]).unwrap();
+    let mut newer = Vec::new();
+    Codec::new().unwrap().encode(&heartbeat(), &mut newer).unwrap();
+    assert!(matches!(old.current(&newer), Err(DecodeError::UnknownSchema(_))));
+    assert!(Codec::with_versions(|_| &[]).is_err(), "a record without a schema");
 }
 
 /// The Rust types have no field that the schema lacks, and the other way round: apache-avro, which
@@ -359,7 +383,8 @@ fn a_message_that_is_not_what_it_says_is_refused() {
 /// A writer one version ahead: a field more, at the end and in the middle.
 #[test]
 fn a_newer_writers_extra_field_is_skipped() {
-    let mut newer: serde_json::Value = serde_json::from_str(Kind::Heartbeat.versions()[0]).unwrap();
+    let mut newer: serde_json::Value =
+        serde_json::from_str(Kind::Heartbeat.versions().last().unwrap()).unwrap();
     let fields = newer["fields"].as_array_mut().unwrap();
     fields.insert(4, serde_json::json!({"name": "Mood", "type": "string", "default": ""}));
     fields.push(serde_json::json!({"name": "Load", "type": "double", "default": 0.0}));
@@ -367,7 +392,7 @@ fn a_newer_writers_extra_field_is_skipped() {
     let schema = Schema::parse_str(&newer).unwrap();
     SchemaCompatibility::mutual_read(
         &schema,
-        &Schema::parse_str(Kind::Heartbeat.versions()[0]).unwrap(),
+        &Schema::parse_str(Kind::Heartbeat.versions().last().unwrap()).unwrap(),
     )
     .unwrap();
 
@@ -376,7 +401,7 @@ fn a_newer_writers_extra_field_is_skipped() {
     let mut old = Vec::new();
     codec.encode(&heartbeat(), &mut old).unwrap();
     // The same record as the newer program would write it.
-    let current = Schema::parse_str(Kind::Heartbeat.versions()[0]).unwrap();
+    let current = Schema::parse_str(Kind::Heartbeat.versions().last().unwrap()).unwrap();
     let reader = apache_avro::reader::datum::GenericDatumReader::builder(&current)
         .reader_schema(&schema)
         .build()
@@ -433,6 +458,7 @@ fn filled(
             "int" | "long" => {
                 json!(i64::from(*count) * if (*count).is_multiple_of(2) { -70_000 } else { 1_000 })
             }
+            "double" => json!(f64::from(*count) / 8.0 - 7.5),
             "string" => Json::String(format!("text \u{e9} {count}")),
             name => filled(&named[name].clone(), named, count),
         },
