@@ -16,6 +16,8 @@ pub struct SinkConfig {
     pub sink: StageConfig,
     /// `[clickhouse]`
     pub clickhouse: ClickHouseConfig,
+    /// `[retention_days]`
+    pub retention_days: RetentionDays,
     /// `[kafka]`
     pub kafka: KafkaConfig,
     /// `[log]`
@@ -113,6 +115,70 @@ impl Default for ClickHouseConfig {
             timeout_ms: 60_000,
             compress: false,
         }
+    }
+}
+
+/// `[retention_days]`: for how many days after its arrival each table keeps a row; 0 keeps it for ever.
+/// `patchline-sink migrate` applies it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionDays {
+    /// `Update`: a computer that has not scanned for so long leaves it, whole. Unless that is wanted, a
+    /// computer's newest scan stays: it is replaced by the next, so the table does not grow with time.
+    pub update: u32,
+    /// `UpdateHistory`, by the scans' own time, in steps of four weeks: an older period of need is gone, or is
+    /// shown from there on. A few rows a computer and month: worth keeping.
+    pub update_history: u32,
+    /// `UpdateSummary`
+    pub update_summary: u32,
+    /// `UpdateRunProgress`
+    pub update_run_progress: u32,
+    /// `Heartbeat`: a row a computer and minute.
+    pub heartbeat: u32,
+    /// `Event`
+    pub event: u32,
+    /// `OfficeActivity`
+    pub office_activity: u32,
+    /// `Custom`
+    pub custom: u32,
+}
+
+impl Default for RetentionDays {
+    fn default() -> Self {
+        Self {
+            update: 0,
+            update_history: 0,
+            update_summary: 730,
+            update_run_progress: 730,
+            heartbeat: 90,
+            event: 90,
+            office_activity: 365,
+            custom: 90,
+        }
+    }
+}
+
+impl RetentionDays {
+    /// Each table, with the TTL that it is to have.
+    #[must_use]
+    pub fn tables(&self) -> [(&'static str, Option<String>); 8] {
+        // By arrival, not by the report's own time: what was made long ago and arrives today is kept like the rest.
+        let arrived = |days: u32| {
+            (days > 0).then(|| format!("toDateTime(TimeReceived) + toIntervalDay({days})"))
+        };
+        let last_day = |days: u32| {
+            (days > 0).then(|| format!("FourWeeks + toIntervalDay({})", days.saturating_add(28)))
+        };
+        [
+            ("update_rows", arrived(self.update)),
+            ("update_history_rows", last_day(self.update_history)),
+            ("update_summary_rows", arrived(self.update_summary)),
+            ("update_run_progress_rows", arrived(self.update_run_progress)),
+            ("heartbeat_rows", arrived(self.heartbeat)),
+            ("event_rows", arrived(self.event)),
+            ("office_activity_rows", arrived(self.office_activity)),
+            ("custom_rows", arrived(self.custom)),
+        ]
     }
 }
 

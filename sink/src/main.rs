@@ -1,5 +1,6 @@
 //! `patchline-sink`: reads enriched records from Kafka and stores them in ClickHouse.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +8,15 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use patchline_runtime::admin::{self, Readiness};
+use patchline_runtime::kafka::KafkaConfig;
 use patchline_runtime::{Args, config, shutdown, telemetry};
+use patchline_schemas::topic::dead_letter::Class;
 use patchline_schemas::{Codec, Topics};
 use patchline_sink::budget::Budget;
 use patchline_sink::config::{ClickHouseConfig, SinkConfig};
 use patchline_sink::consumer::consume;
 use patchline_sink::dead_letters::DeadLetters;
+use patchline_sink::letters::{self, Filter, Letter};
 use patchline_sink::metrics::Metrics;
 use patchline_sink::migrate::{self, MigrateError};
 use patchline_sink::partition::Shared;
@@ -36,6 +40,45 @@ struct Cli {
 enum Command {
     /// Bring the database to this program's version, and exit.
     Migrate,
+    /// Look at the messages that no table took, or send them back to where they came from.
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+}
+
+#[derive(clap::Subcommand)]
+enum DeadLettersCommand {
+    /// Show the newest letters.
+    List {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// How many at most.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Send letters back to their topics, each once, after their cause is mended.
+    Replay {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Show what would be sent, and send nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(clap::Args)]
+struct FilterArgs {
+    /// Only letters of this class: unknown-schema, invalid, clock ...
+    #[arg(long)]
+    class: Option<Class>,
+    /// Only letters that came from this topic.
+    #[arg(long)]
+    source_topic: Option<String>,
+}
+
+impl From<&FilterArgs> for Filter {
+    fn from(args: &FilterArgs) -> Self {
+        Self { class: args.class, source_topic: args.source_topic.clone() }
+    }
 }
 
 /// A scan's updates are some hundred kilobytes, worth keeping; a batch's columns are megabytes and grow by
@@ -60,20 +103,57 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         return Ok(());
     }
     telemetry::init(&config.log).map_err(anyhow::Error::msg)?;
+    if let Some(Command::DeadLetters(command)) = &cli.command {
+        return dead_letters(command, &config.kafka);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.command {
         Some(Command::Migrate) => runtime.block_on(migrate(&config)),
-        None => runtime.block_on(serve(config)),
+        _ => runtime.block_on(serve(config)),
     }
+}
+
+fn dead_letters(command: &DeadLettersCommand, kafka: &KafkaConfig) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        DeadLettersCommand::List { filter, limit } => {
+            for letter in letters::list(kafka, &filter.into(), *limit)? {
+                writeln!(out, "{}", line(&letter))?;
+            }
+        }
+        DeadLettersCommand::Replay { filter, dry_run } => {
+            let done = letters::replay(kafka, &filter.into(), *dry_run, |letter, sent| {
+                // Nobody may be listening any more; that is no reason to stop half-way.
+                let _ = match sent {
+                    Ok(()) => writeln!(out, "{}", line(letter)),
+                    Err(why) => writeln!(out, "left, {why}: {}", line(letter)),
+                };
+            })?;
+            writeln!(out, "{}{done}", if *dry_run { "dry run: " } else { "" })?;
+        }
+    }
+    Ok(())
+}
+
+/// A letter in one line: when, where from, why.
+fn line(letter: &Letter) -> String {
+    let Letter { timestamp, source_topic, source_partition, source_offset, .. } = letter;
+    let Letter { stage, class, payload_bytes, text, .. } = letter;
+    let text = text.replace(['\n', '\r'], " ");
+    format!(
+        "{timestamp} {source_topic}/{source_partition}@{source_offset} {stage} {class} {payload_bytes}B {text}"
+    )
 }
 
 async fn migrate(config: &SinkConfig) -> anyhow::Result<()> {
     let applied = migrate::migrate(&config.clickhouse).await?;
+    let retained = migrate::retain(&config.clickhouse, &config.retention_days).await?;
     println!(
-        "database `{}` is at version {}, {} migrations applied now",
+        "database `{}` is at version {}, {} migrations applied now, {} tables given another time to live",
         config.clickhouse.database,
         migrate::NEWEST,
-        applied.len()
+        applied.len(),
+        retained.len()
     );
     Ok(())
 }

@@ -2,17 +2,24 @@
 //!
 //! Each file of `migrations/` is one version, applied once and in order. Every statement in them may be
 //! repeated, so that a migration that broke off half-way, or two that ran at once, end well.
+//!
+//! After them, and at every call: what follows from the tables as they are by then. Views take the comments
+//! of their tables' columns ([`migrate`]), and tables their time to live ([`retain`]).
 
 use clickhouse::Client;
 
-use crate::config::ClickHouseConfig;
+use crate::config::{ClickHouseConfig, RetentionDays};
 use crate::store::{Store, code, is_lasting};
 
 /// Version and statements of every migration.
-const MIGRATIONS: &[(u32, &str)] = &[(1, include_str!("../migrations/0001_tables.sql"))];
+const MIGRATIONS: &[(u32, &str)] = &[
+    (1, include_str!("../migrations/0001_tables.sql")),
+    (2, include_str!("../migrations/0002_heartbeat_location.sql")),
+    (3, include_str!("../migrations/0003_update_deployments.sql")),
+];
 
 /// The version that this program works with.
-pub const NEWEST: u32 = 1;
+pub const NEWEST: u32 = 3;
 
 /// The database cannot be brought to, or used at, this program's version.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +95,83 @@ pub async fn migrate(config: &ClickHouseConfig) -> Result<Vec<u32>, MigrateError
         execute(client, &done, || format!("recording migration {version}")).await?;
         applied.push(*version);
     }
+    describe_views(client).await?;
     Ok(applied)
+}
+
+/// Gives each view's columns the comments of its table's: analysts see the view. `UpdateSummary` is of
+/// `update_summary_rows`, and so on.
+async fn describe_views(client: &Client) -> Result<(), MigrateError> {
+    let sql = "SELECT view.table, view.name, described.comment \
+        FROM system.columns AS view \
+        INNER JOIN system.tables AS views ON views.database = view.database AND views.name = view.table \
+        INNER JOIN system.columns AS described ON described.database = view.database \
+            AND described.table = concat(\
+                substring(lower(replaceRegexpAll(view.table, '([A-Z])', '_\\\\1')), 2), '_rows') \
+            AND described.name = view.name \
+        WHERE view.database = currentDatabase() AND views.engine = 'View' \
+            AND view.comment = '' AND described.comment != '' \
+        ORDER BY view.table, view.position";
+    let what = || "reading the columns of the views".to_owned();
+    let missing: Vec<(String, String, String)> = client
+        .query(sql)
+        .fetch_all()
+        .await
+        .map_err(|source| MigrateError::Statement { what: what(), source })?;
+    for columns in missing.chunk_by(|one, next| one.0 == next.0) {
+        let Some((view, _, _)) = columns.first() else { continue };
+        let comments: Vec<String> = columns
+            .iter()
+            .map(|(_, name, comment)| {
+                format!(
+                    "COMMENT COLUMN `{name}` '{}'",
+                    comment.replace('\\', "\\\\").replace('\'', "''")
+                )
+            })
+            .collect();
+        let alter = format!("ALTER TABLE `{view}` {}", comments.join(", "));
+        execute(client, &alter, || format!("describing the columns of view {view}")).await?;
+    }
+    Ok(())
+}
+
+/// Gives each table the time to live that `days` says, where it has another one or none. Returns the tables that
+/// were altered; ClickHouse then deletes what is too old as it merges.
+///
+/// # Errors
+/// A statement failed; what was altered before it stays.
+pub async fn retain(
+    config: &ClickHouseConfig,
+    days: &RetentionDays,
+) -> Result<Vec<&'static str>, MigrateError> {
+    let store = Store::new(config);
+    let client = store.client();
+    let mut altered = Vec::new();
+    for (table, wanted) in days.tables() {
+        let what = || format!("time to live of table {table}");
+        let sql =
+            "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
+        let engine: String = client
+            .query(sql)
+            .bind(table)
+            .fetch_one()
+            .await
+            .map_err(|source| MigrateError::Statement { what: what(), source })?;
+        let alter = match (time_to_live(&engine), &wanted) {
+            (found, Some(wanted)) if found != Some(wanted) => format!("MODIFY TTL {wanted}"),
+            (Some(_), None) => "REMOVE TTL".to_owned(),
+            _ => continue,
+        };
+        execute(client, &format!("ALTER TABLE {table} {alter}"), what).await?;
+        altered.push(table);
+    }
+    Ok(altered)
+}
+
+/// The TTL in a table's engine as `system.tables` spells it.
+fn time_to_live(engine: &str) -> Option<&str> {
+    let (_, rest) = engine.split_once(" TTL ")?;
+    Some(rest.split_once(" SETTINGS ").map_or(rest, |(ttl, _)| ttl))
 }
 
 /// Checks that the database has exactly this program's version.
@@ -150,14 +233,23 @@ mod tests {
     }
 
     #[test]
+    fn a_time_to_live_is_read_from_the_engine() {
+        assert_eq!(time_to_live("MergeTree ORDER BY a SETTINGS index_granularity = 8192"), None);
+        let engine =
+            "MergeTree ORDER BY a TTL b + toIntervalDay(9) SETTINGS index_granularity = 8192";
+        assert_eq!(time_to_live(engine), Some("b + toIntervalDay(9)"));
+    }
+
+    #[test]
     fn every_statement_can_be_repeated() {
         for (version, text) in MIGRATIONS {
             for statement in statements(text) {
                 let code: Vec<&str> =
                     statement.lines().filter(|line| !line.starts_with("--")).collect();
                 let code = code.join(" ");
+                let repeatable = [" IF NOT EXISTS ", " OR REPLACE ", " IF EXISTS ", " MODIFY "];
                 assert!(
-                    code.contains(" IF NOT EXISTS ") || code.contains(" OR REPLACE "),
+                    repeatable.iter().any(|words| code.contains(words)),
                     "migration {version}: {code}"
                 );
             }

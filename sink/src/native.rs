@@ -212,8 +212,12 @@ fixed! {
     Int32(i32) = "Int32", |value| value.to_le_bytes();
     /// `Int64`
     Int64(i64) = "Int64", |value| value.to_le_bytes();
+    /// `Float64`
+    Float64(f64) = "Float64", |value| value.to_le_bytes();
     /// `UInt128`
     UInt128(u128) = "UInt128", |value| value.to_le_bytes();
+    /// `Date`, from days since 1970.
+    Date(u16) = "Date", |value| value.to_le_bytes();
     /// `DateTime64(3, 'UTC')`, from milliseconds since 1970.
     DateTime(i64) = "DateTime64(3, 'UTC')", |value| value.to_le_bytes();
     /// `UUID`: two little-endian halves, the high one first.
@@ -268,39 +272,89 @@ nullable! {
     NullableDateTime(i64) = DateTime, "Nullable(DateTime64(3, 'UTC'))";
     /// `Nullable(Int32)`
     NullableInt32(i32) = Int32, "Nullable(Int32)";
+    /// `Nullable(Float64)`
+    NullableFloat64(f64) = Float64, "Nullable(Float64)";
+    /// `Nullable(Bool)`
+    NullableFlag(bool) = Flag, "Nullable(Bool)";
 }
 
-/// `Array(String)`
-#[derive(Debug, Default)]
-pub struct TextArray {
-    ends: Vec<u64>,
-    items: Text,
-}
-
-impl TextArray {
-    /// Appends a row of items.
-    pub fn push<T: AsRef<str>>(&mut self, items: &[T]) {
-        for item in items {
-            self.items.push(item.as_ref());
+/// Arrays: where each row's items end, then the items of all rows.
+macro_rules! array {
+    ($($(#[$meta:meta])* $name:ident<$item:ty> = $inner:ident, $type:literal, $value:expr;)*) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        pub struct $name {
+            ends: Vec<u64>,
+            items: $inner,
         }
-        self.ends.push(self.items.rows() as u64);
-    }
+
+        impl $name {
+            /// Appends a row of items.
+            pub fn push(&mut self, items: &[$item]) {
+                for item in items {
+                    self.items.push($value(item));
+                }
+                self.ends.push(self.items.rows() as u64);
+            }
+        }
+
+        impl Column for $name {
+            const TYPE: &'static str = $type;
+            fn rows(&self) -> usize {
+                self.ends.len()
+            }
+            fn bytes(&self) -> usize {
+                self.ends.len() * 8 + self.items.bytes()
+            }
+            fn write(&self, out: &mut Vec<u8>) {
+                for end in &self.ends {
+                    out.extend_from_slice(&end.to_le_bytes());
+                }
+                self.items.write(out);
+            }
+        }
+    )*};
 }
 
-impl Column for TextArray {
-    const TYPE: &'static str = "Array(String)";
-    fn rows(&self) -> usize {
-        self.ends.len()
-    }
-    fn bytes(&self) -> usize {
-        self.ends.len() * 8 + self.items.bytes()
-    }
-    fn write(&self, out: &mut Vec<u8>) {
-        for end in &self.ends {
-            out.extend_from_slice(&end.to_le_bytes());
+array! {
+    /// `Array(String)`
+    TextArray<String> = Text, "Array(String)", String::as_str;
+    /// `Array(Int32)`
+    Int32Array<i32> = Int32, "Array(Int32)", |item: &i32| *item;
+    /// `Array(DateTime64(3, 'UTC'))`, from milliseconds since 1970.
+    DateTimeArray<i64> = DateTime, "Array(DateTime64(3, 'UTC'))", |item: &i64| *item;
+}
+
+/// Declares a tuple column: its type's name, then its elements in order, each a column. Dictionaries
+/// cannot be elements: Native wants what goes before them at the tuple's beginning.
+#[macro_export]
+macro_rules! tuple {
+    ($(#[$meta:meta])* $name:ident = $type:literal { $first:ident: $first_column:ident, $($field:ident: $column:ident,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        #[allow(missing_docs, reason = "the migrations say what each element means")]
+        pub struct $name {
+            pub $first: $first_column,
+            $(pub $field: $column,)*
         }
-        self.items.write(out);
-    }
+
+        impl $crate::native::Column for $name {
+            const TYPE: &'static str = $type;
+            fn rows(&self) -> usize {
+                self.$first.rows()
+            }
+            fn bytes(&self) -> usize {
+                self.$first.bytes() $(+ self.$field.bytes())*
+            }
+            fn write(&self, out: &mut Vec<u8>) {
+                self.$first.write(out);
+                $(
+                    debug_assert_eq!(self.$field.rows(), self.rows(), stringify!($field));
+                    self.$field.write(out);
+                )*
+            }
+        }
+    };
 }
 
 /// Declares the block of a table: its columns in order, each with its name in ClickHouse.
@@ -311,13 +365,13 @@ macro_rules! block {
         #[derive(Debug, Default)]
         #[allow(missing_docs, reason = "the migrations say what each column means")]
         pub struct $name {
-            $(pub $field: $crate::native::$column,)*
+            $(pub $field: $column,)*
         }
 
         impl $name {
             /// Names and types of the columns, in the block's order.
             pub const COLUMNS: &'static [(&'static str, &'static str)] = &[
-                $(($title, <$crate::native::$column as $crate::native::Column>::TYPE),)*
+                $(($title, <$column as $crate::native::Column>::TYPE),)*
             ];
 
             /// Bytes of memory that the columns take.
@@ -337,7 +391,7 @@ macro_rules! block {
                 $(
                     debug_assert_eq!(self.$field.rows(), rows, $title);
                     write_text($title, &mut out);
-                    write_text(<$crate::native::$column as Column>::TYPE, &mut out);
+                    write_text(<$column as Column>::TYPE, &mut out);
                     self.$field.write(&mut out);
                 )*
                 out

@@ -10,10 +10,12 @@ use patchline_local::stack::{CLICKHOUSE_URL, KAFKA_BOOTSTRAP, variable};
 use patchline_local::{ClickHouse, ClickHouseOptions, Kafka, KafkaOptions, Process};
 use patchline_runtime::kafka::{KafkaConfig, create_topics};
 use patchline_schemas::{
-    Codec, EnrichedRunProgress, EnrichedScan, EnrichedUpdate, Heartbeat, Record, Report,
-    RunProgress, Scan, Summary, Timestamp, Topics, Update, UpdateState, Verdict,
+    Codec, CustomLog, EnrichedRunProgress, EnrichedScan, EnrichedUpdate, Heartbeat, OfficeActivity,
+    Record, Report, RunProgress, Scan, Summary, Timestamp, Topics, Update, UpdateState, Verdict,
 };
+use patchline_sink::batch::{Batch, Message, Source};
 use patchline_sink::config::ClickHouseConfig;
+use patchline_sink::store::Store;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use uuid::Uuid;
 
@@ -27,9 +29,15 @@ pub(crate) struct Engines {
 fn scratch() -> &'static Path {
     static SCRATCH: OnceLock<PathBuf> = OnceLock::new();
     SCRATCH.get_or_init(|| {
-        // The last run's is left for whoever looks into a failure, until this run begins.
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sink-it");
-        let _ = std::fs::remove_dir_all(&path);
+        // One a process: another run may be at work beside this one. The last run's is left for whoever
+        // looks into a failure, until the next begins.
+        let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sink-it");
+        for old in std::fs::read_dir(&all).into_iter().flatten().flatten() {
+            if !Path::new("/proc").join(old.file_name()).exists() {
+                let _ = std::fs::remove_dir_all(old.path());
+            }
+        }
+        let path = all.join(std::process::id().to_string());
         std::fs::create_dir_all(&path).unwrap();
         path
     })
@@ -151,6 +159,36 @@ impl World {
         self.send(&self.topics.heartbeats, report.key(), report).await
     }
 
+    /// Stores records as the batch of consecutive messages from offset `first` on, without Kafka.
+    pub(crate) async fn store<T: Record>(
+        &self,
+        source: Source,
+        first: i64,
+        arrived: Timestamp,
+        records: &[T],
+    ) {
+        let mut batch = Batch::new(source, 0);
+        for (offset, record) in (first..).zip(records) {
+            let mut payload = Vec::new();
+            self.codec.encode(record, &mut payload).unwrap();
+            let message = Message { offset, timestamp: arrived, key: None, payload };
+            batch.push(&self.codec, message);
+        }
+        assert!(batch.rejects().is_empty(), "{:?}", batch.rejects());
+        let store = Store::new(&self.clickhouse);
+        for block in batch.waves().iter().flatten() {
+            store.insert_again(block).await.unwrap();
+        }
+    }
+
+    /// The rows that `sql` asks for, each an object.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<serde_json::Map<String, serde_json::Value>> {
+        let mut cursor = self.client.query(sql).fetch_bytes("JSONEachRow").unwrap();
+        let bytes = cursor.collect().await.unwrap();
+        let lines = std::str::from_utf8(&bytes).unwrap().lines();
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// The one number that `sql` asks for.
     pub(crate) async fn number(&self, sql: &str) -> u64 {
         self.client.query(&sql.replace('?', "??")).fetch_one().await.unwrap()
@@ -172,6 +210,28 @@ impl World {
             assert!(Instant::now() < deadline, "`{sql}` gives {found}, expected {expected}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// A small generator of its own, so that a printed seed gives the same schedule everywhere.
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// From `PATCHLINE_SEED`, or from a new seed; prints it.
+    pub(crate) fn seeded() -> Self {
+        let seed = std::env::var("PATCHLINE_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed: u64 = seed.unwrap_or_else(|| {
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()
+                as u64
+        });
+        println!("PATCHLINE_SEED={seed}");
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
     }
 }
 
@@ -259,5 +319,26 @@ pub(crate) fn run_progress(computer: &str, report: u32) -> EnrichedRunProgress<'
         },
         product: "bash".into(),
         kbid: "".into(),
+    }
+}
+
+pub(crate) fn custom_log(report: u32) -> CustomLog<'static> {
+    CustomLog {
+        report_id: id(report),
+        time_generated: Timestamp(NOW),
+        workspace_id: "w".into(),
+        log_type: "MyLog".into(),
+        record: "{}".into(),
+        ..CustomLog::default()
+    }
+}
+
+pub(crate) fn office_activity(report: u32) -> OfficeActivity<'static> {
+    OfficeActivity {
+        report_id: id(report),
+        time_generated: Timestamp(NOW),
+        office_tenant_id: "t".into(),
+        operation: "FileAccessed".into(),
+        ..OfficeActivity::default()
     }
 }

@@ -8,33 +8,16 @@ use patchline_local::Process;
 use patchline_schemas::UpdateState;
 use patchline_sink::tables::TABLES;
 
-use crate::fixture::{World, heartbeat, run_progress, scan, update};
+use crate::fixture::{Random, World, heartbeat, run_progress, scan, update};
 
 const COMPUTERS: u32 = 40;
 const ROUNDS: u32 = 60;
 const UPDATES: u32 = 40;
 const KILLS: u32 = 12;
 
-/// A small generator of its own, so that a printed seed gives the same schedule everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_killed_every_message_is_stored_once() {
-    let seed = std::env::var("PATCHLINE_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| {
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()
-            as u64
-    });
-    println!("PATCHLINE_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::seeded();
     let world = World::migrated("kills", 3).await;
     // What is inserted twice must stay to be seen.
     for (table, _) in TABLES {
@@ -104,6 +87,7 @@ async fn whatever_is_killed_every_message_is_stored_once() {
     let messages = u64::from(COMPUTERS * ROUNDS);
     for (table, rows) in [
         ("update_rows", messages * u64::from(UPDATES)),
+        ("update_history_rows", messages * u64::from(UPDATES + 1)),
         ("update_summary_rows", messages),
         ("computer_scans", messages),
         ("update_run_progress_rows", messages),

@@ -14,8 +14,14 @@
     reason = "a failing test should stop at once; clippy.toml does not reach the helpers here"
 )]
 
+mod columns;
+mod deployments;
 mod fixture;
+mod growth;
+mod history;
+mod json;
 mod kills;
+mod letters;
 mod meaning;
 mod migrations;
 mod rejects;

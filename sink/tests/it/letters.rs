@@ -1,0 +1,223 @@
+//! Dead letters go back to where they came from, each once.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use patchline_schemas::Timestamp;
+use patchline_schemas::topic::dead_letter::{self, Class};
+use patchline_sink::batch::{Message, Reject};
+use patchline_sink::dead_letters::DeadLetters;
+use patchline_sink::letters::{self, Filter, Replayed};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::fixture::{NOW, World};
+
+fn dead_letters(world: &World) -> DeadLetters {
+    DeadLetters::new(&world.kafka, &world.topics.dead_letters).unwrap()
+}
+
+/// Writes the letter of a message that was at `offset` of `topic`/`partition`.
+async fn write(letters: &DeadLetters, topic: &str, partition: i32, offset: i64, class: Class) {
+    let message = Message {
+        offset,
+        timestamp: Timestamp(NOW + offset),
+        key: Some(format!("key-{offset}").into_bytes()),
+        payload: format!("payload-{offset}").into_bytes(),
+    };
+    let reject = Reject { message, class: class.as_str(), text: "a\nreason".to_owned() };
+    letters.write(topic, partition, &reject).await.unwrap();
+}
+
+/// Writes a message with these headers to the dead letters, whoever did so.
+async fn write_odd(world: &World, headers: &[(&str, &str)]) {
+    let producer: FutureProducer = world.kafka.client("odd", &[]).create().unwrap();
+    let headers = headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+        headers.insert(Header { key, value: Some(*value) })
+    });
+    let record = FutureRecord::<str, _>::to(&world.topics.dead_letters)
+        .payload("only the beginning")
+        .headers(headers);
+    producer.send(record, Duration::from_secs(30)).await.unwrap();
+}
+
+/// What `topic` has: partition, key, payload, timestamp; sorted.
+fn content(world: &World, topic: &str) -> Vec<(i32, String, String, i64)> {
+    let settings = [("group.id", "content"), ("enable.partition.eof", "true")];
+    let consumer: BaseConsumer = world.kafka.client("content", &settings).create().unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(30)).unwrap();
+    let mut open = 0;
+    let mut from = TopicPartitionList::new();
+    for partition in metadata.topics()[0].partitions() {
+        from.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
+        open += 1;
+    }
+    consumer.assign(&from).unwrap();
+    let mut found = Vec::new();
+    while open > 0 {
+        match consumer.poll(Duration::from_secs(30)).expect("neither a message nor an end") {
+            Ok(message) => found.push((
+                message.partition(),
+                String::from_utf8(message.key().unwrap_or_default().to_vec()).unwrap(),
+                String::from_utf8(message.payload().unwrap_or_default().to_vec()).unwrap(),
+                message.timestamp().to_millis().unwrap(),
+            )),
+            Err(KafkaError::PartitionEOF(_)) => open -= 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sent_back(partition: i32, offset: i64) -> (i32, String, String, i64) {
+    (partition, format!("key-{offset}"), format!("payload-{offset}"), NOW + offset)
+}
+
+#[tokio::test]
+async fn each_letter_goes_back_once_whatever_is_asked_for_first() {
+    let world = World::new("letters", 2).await;
+    let letters = dead_letters(&world);
+    let (heartbeats, scans) = (&world.topics.heartbeats, &world.topics.enriched_scans);
+    write(&letters, heartbeats, 0, 5, Class::Invalid).await;
+    write(&letters, heartbeats, 1, 7, Class::Clock).await;
+    write(&letters, scans, 1, 9, Class::Invalid).await;
+    // A stage crashed and wrote it again.
+    write(&letters, heartbeats, 0, 5, Class::Invalid).await;
+    let source = [
+        (dead_letter::SOURCE_PARTITION, "0"),
+        (dead_letter::SOURCE_OFFSET, "1"),
+        (dead_letter::STAGE, "enrich"),
+        (dead_letter::ERROR_CLASS, "too-large"),
+        (dead_letter::ERROR_TEXT, "large"),
+        (dead_letter::PAYLOAD_BYTES, "40000000"),
+    ];
+    let from = |topic| [&[(dead_letter::SOURCE_TOPIC, topic)], &source[..]].concat();
+    write_odd(&world, &from(&world.topics.scans)).await;
+    write_odd(&world, &from("somebody.elses")).await;
+    write_odd(&world, &[("mood", "good")]).await;
+
+    let all = Filter::default();
+    let listed = letters::list(&world.kafka, &all, 100).unwrap();
+    let listed: Vec<_> = listed.iter().map(|one| (one.class.as_str(), one.source_offset)).collect();
+    // By time of arrival; the cut one and the foreign one have just come.
+    let old = [("invalid", 5), ("invalid", 5), ("clock", 7), ("invalid", 9)];
+    assert_eq!(listed[..4], old);
+    assert_eq!(listed[4..], [("too-large", 1), ("too-large", 1)]);
+    let clocks = Filter { class: Some(Class::Clock), source_topic: None };
+    assert_eq!(letters::list(&world.kafka, &clocks, 100).unwrap().len(), 1);
+    assert_eq!(letters::list(&world.kafka, &all, 2).unwrap()[0].class, "too-large");
+
+    let expected = Replayed { replayed: 3, before: 0, repeated: 1, cut: 1, foreign: 2 };
+    let mut told = Vec::new();
+    let tell = |letter: &letters::Letter, sent: Result<(), &str>| {
+        told.push((letter.source_offset, sent.is_ok()));
+    };
+    assert_eq!(letters::replay(&world.kafka, &all, true, tell).unwrap(), expected);
+    told.sort_unstable();
+    assert_eq!(told, [(1, false), (5, true), (7, true), (9, true)]);
+    assert!(content(&world, heartbeats).is_empty(), "a dry run sends nothing");
+
+    let only = |filter: &Filter| letters::replay(&world.kafka, filter, false, |_, _| {}).unwrap();
+    let one = Replayed { replayed: 1, foreign: 2, ..Replayed::default() };
+    assert_eq!(only(&clocks), one);
+    assert_eq!(content(&world, heartbeats), [sent_back(1, 7)]);
+    let of_scans = Filter { class: None, source_topic: Some(scans.clone()) };
+    assert_eq!(only(&of_scans), one);
+    assert_eq!(content(&world, scans), [sent_back(1, 9)]);
+    assert_eq!(
+        only(&all),
+        Replayed { replayed: 1, before: 2, ..expected },
+        "the letters before a selected one are still to come"
+    );
+    assert_eq!(content(&world, heartbeats), [sent_back(0, 5), sent_back(1, 7)]);
+
+    let again = Replayed { replayed: 0, before: 4, cut: 0, ..expected };
+    assert_eq!(only(&all), again);
+    write(&letters, heartbeats, 0, 11, Class::Invalid).await;
+    assert_eq!(only(&all), Replayed { replayed: 1, ..again });
+    assert_eq!(content(&world, heartbeats), [sent_back(0, 11), sent_back(0, 5), sent_back(1, 7)]);
+}
+
+#[tokio::test]
+async fn a_letter_of_a_partition_that_is_gone_goes_where_its_key_belongs() {
+    let world = World::new("letters_fewer", 1).await;
+    write(&dead_letters(&world), &world.topics.heartbeats, 7, 5, Class::Invalid).await;
+    letters::replay(&world.kafka, &Filter::default(), false, |_, _| {}).unwrap();
+    assert_eq!(content(&world, &world.topics.heartbeats), [sent_back(0, 5)]);
+}
+
+#[tokio::test]
+async fn the_commands_say_what_they_did() {
+    let world = World::new("letters_command", 1).await;
+    write(&dead_letters(&world), &world.topics.heartbeats, 0, 5, Class::Invalid).await;
+    let run = |arguments: &[&str]| {
+        let output = world.command(&[]).arg("dead-letters").args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.success(), said, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let line = format!(
+        "2023-11-14T22:13:20.005Z {}/0@5 sink invalid 9B a reason\n",
+        world.topics.heartbeats
+    );
+    assert_eq!(run(&["list"]).1, line);
+    assert_eq!(run(&["list", "--class", "clock"]).1, "");
+    let counts = "replayed-before=0 written-twice=0 cut=0 foreign=0\n";
+    assert_eq!(run(&["replay", "--dry-run"]).1, format!("{line}dry run: replayed=1 {counts}"));
+    assert_eq!(run(&["replay", "--class", "invalid"]).1, format!("{line}replayed=1 {counts}"));
+    let (succeeded, _, said) = run(&["list", "--class", "nonsense"]);
+    assert!(
+        !succeeded && said.contains("`nonsense` is no class of dead letters: framing,"),
+        "{said}"
+    );
+}
+
+/// Killed again and again, a replay goes on where it stood: letters and progress are one transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_that_is_killed_sends_no_letter_twice() {
+    const LETTERS: i64 = 2_500;
+    let world = World::new("letters_killed", 2).await;
+    let dead_letters = dead_letters(&world);
+    let write = |offset: i64| {
+        let (dead_letters, topic) = (dead_letters.clone(), world.topics.heartbeats.clone());
+        let message = Message {
+            offset,
+            timestamp: Timestamp(NOW),
+            key: Some(offset.to_string().into_bytes()),
+            payload: vec![b'x'; 2_000],
+        };
+        let reject = Reject { message, class: "invalid", text: String::new() };
+        tokio::spawn(async move { dead_letters.write(&topic, 0, &reject).await.unwrap() })
+    };
+    let written: Vec<_> = (0..LETTERS).map(write).collect();
+    for one in written {
+        one.await.unwrap();
+    }
+
+    let replay = || {
+        let mut command = world.command(&[]);
+        command.args(["dead-letters", "replay"]).stdout(std::process::Stdio::piped());
+        command
+    };
+    for kill in 1..=3_usize {
+        use std::io::{BufRead, BufReader};
+        let mut process = replay().spawn().unwrap();
+        // Killed when it has told of so many letters: in the middle of some transaction.
+        let told = BufReader::new(process.stdout.take().unwrap()).lines().take(400 * kill).count();
+        println!("killed after {told} lines");
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+    let output = replay().output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut times: HashMap<String, u32> = HashMap::new();
+    for (_, key, payload, _) in content(&world, &world.topics.heartbeats) {
+        assert_eq!(payload.len(), 2_000);
+        *times.entry(key).or_default() += 1;
+    }
+    assert_eq!(times.len() as i64, LETTERS, "lost");
+    assert!(times.values().all(|times| *times == 1), "doubled");
+}
