@@ -44,7 +44,10 @@ async fn main() -> anyhow::Result<()> {
     let metrics = Metrics::register(&registry)?;
     // Operators keep their port until the drain is over.
     let drained = CancellationToken::new();
+    // Before anybody can ask: with no need known, it would be ready.
     let readiness = Readiness::default();
+    readiness.set("serving", false);
+    readiness.set("kafka", false);
     admin::serve(&config.admin, registry, readiness.clone(), drained.clone()).await?;
     tokio::spawn(follow(publisher.clone(), readiness.clone(), shutdown.clone()));
 
@@ -54,7 +57,7 @@ async fn main() -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on gateway.listen = {listen}"))?;
     tracing::info!(address = %listener.local_addr()?, "gateway listens");
-    let gateway = Gateway::new(config.gateway, topics, publisher.clone(), metrics)?;
+    let gateway = Gateway::new(config, topics, publisher.clone(), metrics)?;
     if !gateway.serve(listener, &shutdown).await {
         tracing::warn!(
             "requests were cut off by the drain timeout; their senders will send them again"

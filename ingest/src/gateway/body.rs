@@ -1,15 +1,24 @@
 //! Reads a request's body within every bound: bytes on the wire, bytes decompressed, memory, time.
+//!
+//! A body is taken whole or not at all: one that breaks off is refused, and so is one that goes on behind
+//! the end of its compressed stream.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use async_compression::tokio::bufread::{GzipDecoder, ZlibDecoder, ZstdDecoder};
 use axum::body::Body;
-use bytes::{Buf, Bytes};
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{BodyExt, LengthLimitError};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use prometheus::IntCounter;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::io::StreamReader;
 
 use super::memory::Reservation;
 use super::problem::{Problem, Reason};
@@ -22,44 +31,150 @@ pub(super) const MEMORY_PER_BYTE: usize = 2;
 /// is still writing is reset, and the refusal lost with it.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// Bytes read at a time: those of a connection's buffer.
+const READ_BYTES: usize = 32 * 1024;
+
+/// What one body may cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Bytes on the wire, and the setting that says so.
+    pub(super) wire_bytes_max: (usize, &'static str),
+    /// Bytes decompressed.
+    pub(super) bytes_max: usize,
+    /// When it must be here.
+    pub(super) deadline: Instant,
+}
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Identity,
+    Gzip,
+    /// With zlib's frame, as RFC 9110 has it.
+    Deflate,
+    Zstd,
+}
+
+impl Encoding {
+    /// What the headers say.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+        let named = values.next().map(|value| value.to_str().unwrap_or("?").trim());
+        let known = match named {
+            None => Some(Self::Identity),
+            Some(name) => [
+                ("identity", Self::Identity),
+                ("gzip", Self::Gzip),
+                ("x-gzip", Self::Gzip),
+                ("deflate", Self::Deflate),
+                ("zstd", Self::Zstd),
+            ]
+            .into_iter()
+            .find_map(|(known, encoding)| name.eq_ignore_ascii_case(known).then_some(encoding)),
+        };
+        known.filter(|_| values.next().is_none()).ok_or_else(|| {
+            Problem::new(
+                Reason::ContentEncoding,
+                "Content-Encoding may be gzip, deflate, zstd or identity, and only one of them",
+            )
+        })
+    }
+}
+
 /// The whole body, decompressed.
 pub(super) async fn read(
-    mut body: Body,
-    bytes_max: usize,
+    body: Body,
+    encoding: Encoding,
+    bounds: Bounds,
     reservation: &mut Reservation,
-    deadline: Instant,
 ) -> Result<Vec<u8>, Problem> {
+    let (wire_bytes_max, setting) = bounds.wire_bytes_max;
+    if body.size_hint().lower() > wire_bytes_max as u64 {
+        return Err(too_large_on_the_wire(setting));
+    }
+    let frames = Limited::new(body, wire_bytes_max).into_data_stream();
+    let wire = StreamReader::new(frames.map_err(io::Error::other));
+    let read = async {
+        match encoding {
+            Encoding::Identity => whole(wire, bounds, reservation).await.map(|(whole, _)| whole),
+            Encoding::Gzip => {
+                let mut decoder = GzipDecoder::new(wire);
+                // A file of several members is one file (RFC 1952); anything else behind one is an error.
+                decoder.multiple_members(true);
+                whole(decoder, bounds, reservation).await.map(|(whole, _)| whole)
+            }
+            Encoding::Deflate => {
+                let (whole, decoder) = whole(ZlibDecoder::new(wire), bounds, reservation).await?;
+                ends(decoder.into_inner(), setting).await.map(|()| whole)
+            }
+            Encoding::Zstd => {
+                let mut decoder = ZstdDecoder::new(wire);
+                decoder.multiple_members(true);
+                whole(decoder, bounds, reservation).await.map(|(whole, _)| whole)
+            }
+        }
+    };
+    timeout_at(bounds.deadline, read).await.map_err(|_| {
+        Problem::new(Reason::Slow, "the body did not arrive within gateway.request_timeout_ms")
+    })?
+}
+
+async fn whole<R: AsyncRead + Unpin>(
+    mut reader: R,
+    bounds: Bounds,
+    reservation: &mut Reservation,
+) -> Result<(Vec<u8>, R), Problem> {
+    let (_, setting) = bounds.wire_bytes_max;
     let mut whole = Vec::new();
+    let mut chunk = vec![0; READ_BYTES];
     loop {
-        let frame = timeout_at(deadline, body.frame()).await.map_err(|_| {
-            Problem::new(Reason::Slow, "the body did not arrive within gateway.request_timeout_ms")
-        })?;
-        let Some(frame) = frame else { return Ok(whole) };
-        let Ok(data) = frame.map_err(|error| unreadable(&error))?.into_data() else { continue };
-        let length = whole.len() + data.remaining();
-        if length > bytes_max {
+        let read = reader.read(&mut chunk).await.map_err(|error| unreadable(&error, setting))?;
+        if read == 0 {
+            return Ok((whole, reader));
+        }
+        let length = whole.len() + read;
+        if length > bounds.bytes_max {
             return Err(Problem::new(
                 Reason::TooLarge,
                 format!(
-                    "the body is larger than {bytes_max} bytes when decompressed; send less at once"
+                    "the body is larger than {} bytes when decompressed; send less at once",
+                    bounds.bytes_max
                 ),
             ));
         }
         reservation.raise_to(MEMORY_PER_BYTE * length)?;
-        whole.extend_from_slice(&data);
+        whole.extend_from_slice(chunk.get(..read).unwrap_or_default());
     }
 }
 
+/// Nothing is left of `wire`.
+async fn ends(mut wire: impl AsyncBufRead + Unpin, setting: &str) -> Result<(), Problem> {
+    let rest = wire.fill_buf().await.map_err(|error| unreadable(&error, setting))?;
+    if rest.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(Reason::Malformed, "the body goes on behind the end of its compressed stream"))
+}
+
+fn too_large_on_the_wire(setting: &str) -> Problem {
+    Problem::new(Reason::TooLarge, format!("the body is larger on the wire than {setting}"))
+}
+
 /// Why a body could not be read to its end.
-fn unreadable(error: &axum::Error) -> Problem {
+fn unreadable(error: &io::Error, setting: &str) -> Problem {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     let mut innermost = String::new();
     while let Some(error) = cause {
+        // An `io::Error` skips its own inner error when asked for its source.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         if error.is::<LengthLimitError>() {
-            return Problem::of_status(Reason::TooLarge.status());
+            return too_large_on_the_wire(setting);
         }
         innermost = error.to_string();
-        cause = error.source();
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     Problem::new(
         Reason::Malformed,

@@ -33,16 +33,21 @@ pub(super) fn inspect(text: &str) -> Result<usize, Problem> {
     if text.len() <= UNINSPECTED_BYTES_MAX && opening <= UPDATES_PER_SCAN_MAX {
         return Ok(opening);
     }
+    check_shape(text, TEXT_BYTES_MAX).map(|()| opening)
+}
+
+/// Refuses text with values nested too deep, or longer strings than `text_bytes_max`.
+pub(super) fn check_shape(text: &str, text_bytes_max: usize) -> Result<(), Problem> {
     let (mut depth, mut start, mut escaped) = (0_usize, None, false);
     for (at, byte) in text.bytes().enumerate() {
         match (start, byte) {
             (Some(_), _) if escaped => escaped = false,
             (Some(_), b'\\') => escaped = true,
             (Some(_), b'"') => start = None,
-            (Some(from), _) if at - from > TEXT_BYTES_MAX => {
+            (Some(from), _) if at - from > text_bytes_max => {
                 return Err(Problem::new(
                     Reason::Malformed,
-                    format!("the text at byte {from} is longer than {TEXT_BYTES_MAX} bytes"),
+                    format!("the text at byte {from} is longer than {text_bytes_max} bytes"),
                 ));
             }
             (None, b'"') => start = Some(at),
@@ -57,7 +62,7 @@ pub(super) fn inspect(text: &str) -> Result<usize, Problem> {
             ));
         }
     }
-    Ok(opening)
+    Ok(())
 }
 
 /// Opening brackets in `text`, those within its strings too: no fewer than the values in it.
@@ -127,9 +132,14 @@ impl<'de, F: FnMut(usize, &'de str) -> Result<(), Problem>> Visitor<'de> for &mu
     }
 }
 
+/// `text` without the white space around it: JSON's own, no other.
+pub(super) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\n', '\r'])
+}
+
 /// Reads one object. Fields that `T` does not have are an error if `strict`.
 pub(super) fn object<'de, T: Deserialize<'de>>(text: &'de str, strict: bool) -> Result<T, Problem> {
-    if !text.trim_start().starts_with('{') {
+    if !trim(text).starts_with('{') {
         return Err(Problem::new(Reason::Malformed, "expected a JSON object"));
     }
     let mut unknown = None;

@@ -72,7 +72,7 @@ pub(super) fn decode<'a, 'g: 'a>(text: &'a str, batch: &mut Batch<'g>) -> Result
 trait Item<'a>: Deserialize<'a> {
     type Report: Incoming<'a>;
 
-    /// Fields that the wire calls otherwise than the record does: (the record's, the wire's).
+    /// Fields that the wire calls otherwise than the record does: (the wire's, the record's).
     const NAMES: &'static [(&'static str, &'static str)];
 
     fn check_size(raw: &str) -> Result<(), Problem> {
@@ -91,15 +91,7 @@ fn read<'a, 'g: 'a, T: Item<'a>>(
     T::check_size(raw)?;
     let item: T = json::object(raw, false)?;
     let report = item.report(batch.origin().agent_id);
-    batch.add(data_type, raw, report).map_err(|mut problem| {
-        // The sender knows its own names only.
-        let names = T::NAMES.iter().find(|(record, _)| problem.field.as_deref() == Some(record));
-        if let Some((record, wire)) = names {
-            problem.detail = problem.detail.replacen(record, wire, 1);
-            problem.field = Some((*wire).to_owned());
-        }
-        problem
-    })
+    batch.add(data_type, raw, report).map_err(|problem| problem.in_sent_terms(T::NAMES))
 }
 
 #[derive(Deserialize)]
@@ -126,7 +118,7 @@ struct WireScan<'a> {
 impl<'a> Item<'a> for WireScan<'a> {
     type Report = Scan<'a>;
     const NAMES: &'static [(&'static str, &'static str)] =
-        &[("SourceComputerId", "AgentId"), ("Computer", "Host"), ("TimeGenerated", "Timestamp")];
+        &[("AgentId", "SourceComputerId"), ("Host", "Computer"), ("Timestamp", "TimeGenerated")];
 
     fn check_size(_: &str) -> Result<(), Problem> {
         Ok(())
@@ -208,7 +200,7 @@ struct WireRunProgress<'a> {
 impl<'a> Item<'a> for WireRunProgress<'a> {
     type Report = RunProgress<'a>;
     const NAMES: &'static [(&'static str, &'static str)] =
-        &[("TimeGenerated", "TimeStamp"), ("InstallationStatus", "Status")];
+        &[("TimeStamp", "TimeGenerated"), ("Status", "InstallationStatus")];
 
     fn report(self, agent_id: Option<&'a str>) -> RunProgress<'a> {
         let ids = [self.agent_id, self.source_computer_id];
@@ -258,7 +250,7 @@ struct WireHeartbeat<'a> {
 
 impl<'a> Item<'a> for WireHeartbeat<'a> {
     type Report = Heartbeat<'a>;
-    const NAMES: &'static [(&'static str, &'static str)] = &[("TimeGenerated", "Timestamp")];
+    const NAMES: &'static [(&'static str, &'static str)] = &[("Timestamp", "TimeGenerated")];
 
     fn report(self, agent_id: Option<&'a str>) -> Heartbeat<'a> {
         let ids = [self.agent_id, self.source_computer_id];
@@ -300,7 +292,7 @@ impl From<Ips> for Vec<String> {
 }
 
 /// The first id that is known, else one made of the name. No name: no id, and the check says so.
-fn computer_id<'a, const N: usize>(
+pub(super) fn computer_id<'a, const N: usize>(
     of_item: [Cow<'a, str>; N],
     of_request: Option<&'a str>,
     name: &str,

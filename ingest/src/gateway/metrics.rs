@@ -25,6 +25,8 @@ pub struct Metrics {
     pub(super) reports: IntCounterVec,
     /// Updates that the scans among them list.
     pub(super) updates: IntCounter,
+    /// Texts cut to the collector's limit.
+    pub(super) cut_texts: IntCounter,
     /// Requests refused, by reason.
     pub(super) rejections: IntCounterVec,
     /// Batches that did not become durable, by reason.
@@ -77,6 +79,10 @@ impl Metrics {
             body_bytes: counter("body_bytes_total", "Body bytes, decompressed.")?,
             reports: counters("reports_total", "Reports made durable.", &["record"])?,
             updates: counter("updates_total", "Updates listed by durable scans.")?,
+            cut_texts: counter(
+                "cut_texts_total",
+                "Texts of durable reports that were cut to the HTTP Data Collector API's 32 KB.",
+            )?,
             rejections: counters("rejections_total", "Requests refused.", &["reason"])?,
             publish_errors: counters(
                 "publish_errors_total",

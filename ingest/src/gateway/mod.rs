@@ -1,4 +1,4 @@
-//! The management server that agents report to.
+//! The management server that agents report to, and the HTTP Data Collector API beside it.
 //!
 //! It answers 2xx only when every report of the request is acknowledged by Kafka. Otherwise none,
 //! some or all of them may be in Kafka; the sender sends the request again, and copies are
@@ -9,23 +9,28 @@
 //! all requests together their number and their memory. Over a bound of its own a request is
 //! refused for good (413); over a common one until later (503 with `Retry-After`).
 //!
-//! A request's path: `server` accepts it, `observe` counts it and takes a slot, tower-http bounds
-//! and decompresses it, `body` reads it, `native` or `linux_agent` decodes it, `report` completes,
-//! checks and encodes it, the publisher makes it durable.
+//! A request's path: `server` accepts it, `observe` counts it and takes a slot, `workspace` judges it where
+//! it must be signed, `body` reads it, one of `ROUTES` decodes it, `report` completes, checks and encodes
+//! it, the publisher makes it durable.
 
+mod bag;
 mod body;
+mod collector;
+mod config;
 mod json;
 mod linux_agent;
 mod memory;
 mod metrics;
 mod native;
+mod office;
 mod problem;
 mod report;
 mod server;
+mod windows_agent;
+mod workspace;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -34,24 +39,20 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::{Router, http};
-use patchline_runtime::admin::AdminConfig;
-use patchline_runtime::config::Settings;
-use patchline_runtime::kafka::KafkaConfig;
-use patchline_runtime::telemetry::LogConfig;
 use patchline_schemas::codec::{Kind, SchemaError};
 use patchline_schemas::validate::UPDATES_PER_SCAN_MAX;
 use patchline_schemas::{Codec, Timestamp, Topics, Update};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tower_http::decompression::RequestDecompressionLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use uuid::Uuid;
 
-use crate::{Advice, PublishError, Publisher, PublisherConfig};
-use body::WireBody;
+use crate::{Advice, PublishError, Publisher};
+use body::{Bounds, Encoding, WireBody};
+use collector::Post;
+pub use config::{CollectorConfig, Config, GatewayConfig, WorkspaceConfig};
 pub use linux_agent::COMPUTER_NAMESPACE;
 use memory::{Budget, Reservation};
 use metrics::Held;
@@ -60,9 +61,63 @@ use problem::{Problem, Reason};
 pub use report::REPORT_NAMESPACE;
 use report::{Batch, Encoded, Origin};
 use server::Peer;
+pub use workspace::Key;
+use workspace::Workspaces;
 
-/// The path that Linux agents post to.
-const LINUX_AGENT_PATH: &str = "/OperationalData.svc/PostJsonDataItems";
+/// How a body is to be read.
+#[derive(Debug, Clone, Copy)]
+enum Wire {
+    Native(Kind),
+    LinuxAgent,
+    WindowsAgent,
+    Collector,
+}
+
+/// A way in.
+struct Route {
+    path: &'static str,
+    /// The label that it is counted under.
+    endpoint: &'static str,
+    wire: Wire,
+}
+
+/// All ways in. `docs/openapi.json` describes them; a test holds it to this list.
+const ROUTES: [Route; 9] = [
+    Route { path: "/v1/scans", endpoint: "scans", wire: Wire::Native(Kind::Scan) },
+    Route {
+        path: "/v1/run-progress",
+        endpoint: "run-progress",
+        wire: Wire::Native(Kind::RunProgress),
+    },
+    Route { path: "/v1/heartbeats", endpoint: "heartbeats", wire: Wire::Native(Kind::Heartbeat) },
+    Route { path: "/v1/events", endpoint: "events", wire: Wire::Native(Kind::Event) },
+    Route {
+        path: "/v1/office-activity",
+        endpoint: "office-activity",
+        wire: Wire::Native(Kind::OfficeActivity),
+    },
+    Route {
+        path: "/v1/update-deployments",
+        endpoint: "update-deployments",
+        wire: Wire::Native(Kind::UpdateDeployment),
+    },
+    Route {
+        path: "/OperationalData.svc/PostJsonDataItems",
+        endpoint: "linux-agent",
+        wire: Wire::LinuxAgent,
+    },
+    Route {
+        path: "/OperationalData.svc/PostDataItems",
+        endpoint: "windows-agent",
+        wire: Wire::WindowsAgent,
+    },
+    Route { path: collector::PATH, endpoint: "collector", wire: Wire::Collector },
+];
+
+/// The paths that can be posted to.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|route| route.path)
+}
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const AGENT_ID: HeaderName = HeaderName::from_static("x-ms-agent-id");
@@ -76,108 +131,16 @@ const LARGE_BODY_BYTES: usize = 512 * 1024;
 /// Memory that decoding one scan may take beside its body.
 const DECODING_BYTES_MAX: usize = UPDATES_PER_SCAN_MAX * size_of::<Update<'_>>();
 
-/// The gateway's settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// What is served and how much of it.
-    pub gateway: GatewayConfig,
-    /// How reports are written.
-    pub publisher: PublisherConfig,
-    /// Where they are written to.
-    pub kafka: KafkaConfig,
-    /// Logs.
-    pub log: LogConfig,
-    /// The operators' port.
-    pub admin: AdminConfig,
-}
-
-/// `[gateway]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GatewayConfig {
-    /// Address to listen on; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// The workspace: computers that name no management group belong to `AOI-<workspace_id>`.
-    pub workspace_id: Uuid,
-    /// Solutions of an agent whose heartbeat names none.
-    pub solutions: Vec<String>,
-    /// Bytes of a body on the wire.
-    pub wire_bytes_max: usize,
-    /// Bytes of a body, decompressed.
-    pub body_bytes_max: usize,
-    /// Bytes that all requests together may hold; the process takes about 150 MB beside them.
-    pub memory_bytes_max: usize,
-    /// Requests worked on at a time.
-    pub requests_in_flight_max: usize,
-    /// Connections open at a time; more wait in the listener's backlog.
-    pub connections_max: usize,
-    /// How long a request may take to arrive.
-    pub request_timeout_ms: u32,
-    /// How long a shutdown waits for the requests at hand.
-    pub drain_timeout_ms: u32,
-    /// `Retry-After` of a 503, in seconds.
-    pub retry_after_s: u32,
-}
-
-impl Default for GatewayConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8088)),
-            workspace_id: Uuid::nil(),
-            solutions: vec!["updates".to_owned()],
-            wire_bytes_max: 16 * 1024 * 1024,
-            body_bytes_max: 64 * 1024 * 1024,
-            // One request of the largest size, and what a hundred ordinary ones take.
-            memory_bytes_max: 148 * 1024 * 1024,
-            requests_in_flight_max: 256,
-            connections_max: 1024,
-            request_timeout_ms: 30_000,
-            drain_timeout_ms: 15_000,
-            retry_after_s: 5,
-        }
-    }
-}
-
-impl Settings for Config {
-    const ENV_PREFIX: &'static str = "PATCHLINE_GATEWAY";
-
-    fn check(&self) -> Result<(), String> {
-        let gateway = &self.gateway;
-        self.publisher.check(&self.kafka)?;
-        let least = body::MEMORY_PER_BYTE * gateway.body_bytes_max + DECODING_BYTES_MAX;
-        if gateway.memory_bytes_max < least {
-            return Err(format!(
-                "gateway.memory_bytes_max = {} cannot hold one body of gateway.body_bytes_max = {} and what becomes of it; set at least {least}",
-                gateway.memory_bytes_max, gateway.body_bytes_max
-            ));
-        }
-        if gateway.drain_timeout_ms < self.publisher.delivery_timeout_ms {
-            return Err(format!(
-                "gateway.drain_timeout_ms = {} ends before a delivery may (publisher.delivery_timeout_ms = {})",
-                gateway.drain_timeout_ms, self.publisher.delivery_timeout_ms
-            ));
-        }
-        let positive = [
-            ("wire_bytes_max", gateway.wire_bytes_max),
-            ("body_bytes_max", gateway.body_bytes_max),
-            ("requests_in_flight_max", gateway.requests_in_flight_max),
-            ("connections_max", gateway.connections_max),
-        ];
-        match positive.iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(format!("gateway.{key} = 0 would refuse everything")),
-            None => Ok(()),
-        }
-    }
-}
-
 /// The gateway: state of all requests.
 pub struct Gateway {
     config: GatewayConfig,
     publisher: Publisher,
     codec: Codec,
     topics: Topics,
+    workspace_id: String,
     management_group: String,
+    collector: CollectorConfig,
+    workspaces: Workspaces,
     solutions: String,
     metrics: Metrics,
     memory: Arc<Budget>,
@@ -188,8 +151,16 @@ pub struct Gateway {
 
 /// Topics that the gateway writes to.
 #[must_use]
-pub fn raw_topics(topics: &Topics) -> [&str; 3] {
-    [&topics.scans, &topics.run_progress, &topics.heartbeats]
+pub fn raw_topics(topics: &Topics) -> [&str; 7] {
+    [
+        &topics.scans,
+        &topics.run_progress,
+        &topics.heartbeats,
+        &topics.events,
+        &topics.office_activity,
+        &topics.custom_logs,
+        &topics.update_deployments,
+    ]
 }
 
 impl Gateway {
@@ -198,15 +169,19 @@ impl Gateway {
     /// # Errors
     /// A schema cannot be used.
     pub fn new(
-        config: GatewayConfig,
+        config: Config,
         topics: Topics,
         publisher: Publisher,
         metrics: Metrics,
     ) -> Result<Self, SchemaError> {
+        let Config { gateway: config, collector, workspaces, .. } = config;
         Ok(Self {
             publisher,
             codec: Codec::new()?,
             topics,
+            workspaces: Workspaces::new(workspaces.values(), collector.clock_skew_max_s),
+            collector,
+            workspace_id: config.workspace_id.to_string(),
             management_group: format!("AOI-{}", config.workspace_id),
             solutions: config.solutions.join(","),
             metrics,
@@ -235,18 +210,26 @@ impl Gateway {
         .await
     }
 
-    /// Takes a request: reads it, decodes it, makes it durable. The path of every report.
+    /// Takes a request: judges it, reads it, decodes it, makes it durable. The path of every report.
     async fn take(&self, wire: Wire, request: Request) -> Result<Encoded, Problem> {
         let arrived = Timestamp::now();
         let (parts, body) = request.into_parts();
-        if matches!(wire, Wire::Native(_)) {
-            native::check_type(&parts.headers)?;
-        }
+        let post = match wire {
+            Wire::Native(_) => native::check_type(&parts.headers).map(|()| None)?,
+            Wire::LinuxAgent | Wire::WindowsAgent => None,
+            Wire::Collector => {
+                let bytes_max = self.collector.post_bytes_max;
+                Some(Post::read(&parts, &self.workspaces, bytes_max, SystemTime::now())?)
+            }
+        };
+        let post = post.as_ref();
+        let encoding = Encoding::of(&parts.headers)?;
+        let _slot = post.map(|post| post.workspace.slot()).transpose()?;
         // What cannot be kept need not be read.
         self.publisher.ready().map_err(|error| refused(&error))?;
         let mut reservation = self.memory.open();
-        let body = self.read(body, &mut reservation).await?;
-        let (kind, encoded) = self.decode(wire, body, &parts, &mut reservation).await?;
+        let body = self.read(body, encoding, post.is_some(), &mut reservation).await?;
+        let (kind, encoded) = self.decode(wire, post, body, &parts, &mut reservation).await?;
         self.publish(kind, &encoded, arrived).await?;
         Ok(encoded)
     }
@@ -255,10 +238,23 @@ impl Gateway {
         self.metrics.memory_bytes.set(i64::try_from(self.memory.used()).unwrap_or(i64::MAX));
     }
 
-    async fn read(&self, body: Body, reservation: &mut Reservation) -> Result<String, Problem> {
-        let deadline =
-            Instant::now() + Duration::from_millis(self.config.request_timeout_ms.into());
-        let body = body::read(body, self.config.body_bytes_max, reservation, deadline).await?;
+    async fn read(
+        &self,
+        body: Body,
+        encoding: Encoding,
+        collected: bool,
+        reservation: &mut Reservation,
+    ) -> Result<String, Problem> {
+        let config = &self.config;
+        let (wire_bytes_max, bytes_max) = if collected {
+            let bytes_max = self.collector.post_bytes_max;
+            ((bytes_max, "collector.post_bytes_max"), bytes_max)
+        } else {
+            ((config.wire_bytes_max, "gateway.wire_bytes_max"), config.body_bytes_max)
+        };
+        let deadline = Instant::now() + Duration::from_millis(config.request_timeout_ms.into());
+        let bounds = Bounds { wire_bytes_max, bytes_max, deadline };
+        let body = body::read(body, encoding, bounds, reservation).await?;
         self.metrics.body_bytes.inc_by(body.len() as u64);
         self.note_memory();
         String::from_utf8(body).map_err(|error| {
@@ -273,39 +269,45 @@ impl Gateway {
     async fn decode(
         &self,
         wire: Wire,
+        post: Option<&Post<'_>>,
         text: String,
         parts: &http::request::Parts,
         reservation: &mut Reservation,
     ) -> Result<(Kind, Encoded), Problem> {
         if text.len() < LARGE_BODY_BYTES {
-            return self.decode_now(wire, &text, parts, reservation);
+            return self.decode_now(wire, post, &text, parts, reservation);
         }
         let _slot = self.decoding.acquire().await;
-        tokio::task::block_in_place(|| self.decode_now(wire, &text, parts, reservation))
+        tokio::task::block_in_place(|| self.decode_now(wire, post, &text, parts, reservation))
     }
 
     fn decode_now(
         &self,
         wire: Wire,
+        post: Option<&Post<'_>>,
         text: &str,
         parts: &http::request::Parts,
         reservation: &mut Reservation,
     ) -> Result<(Kind, Encoded), Problem> {
-        let listed = json::inspect(text)?.min(UPDATES_PER_SCAN_MAX);
+        let listed = inspect(wire, text)?.min(UPDATES_PER_SCAN_MAX);
         let reserved = body::MEMORY_PER_BYTE * text.len() + listed * size_of::<Update<'_>>();
         reservation.raise_to(reserved)?;
         let computer_ip = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_string());
-        let origin = Origin {
+        let mut origin = Origin {
+            workspace_id: &self.workspace_id,
             management_group: &self.management_group,
+            resource_id: "",
             solutions: &self.solutions,
             computer_ip: computer_ip.as_deref().unwrap_or_default(),
             agent_id: parts.headers.get(AGENT_ID).and_then(|id| id.to_str().ok()),
         };
+        if let Some(post) = post {
+            origin.workspace_id = &post.workspace.id;
+            origin.management_group = &post.workspace.management_group;
+            origin.resource_id = post.resource_id;
+        }
         let mut batch = Batch::new(&self.codec, origin, reservation, reserved, text.len());
-        let kind = match wire {
-            Wire::Native(kind) => native::decode(kind, text, &mut batch).map(|()| kind)?,
-            Wire::LinuxAgent => linux_agent::decode(text, &mut batch)?,
-        };
+        let kind = read(wire, post, text, &mut batch)?;
         let encoded = batch.encoded;
         reservation.lower_to(encoded.bytes);
         Ok((kind, encoded))
@@ -339,6 +341,7 @@ impl Gateway {
         })?;
         metrics.reports.with_label_values(&[record]).inc_by(encoded.messages.len() as u64);
         metrics.updates.inc_by(encoded.updates as u64);
+        metrics.cut_texts.inc_by(encoded.cut_texts as u64);
         Ok(())
     }
 }
@@ -355,32 +358,52 @@ fn refused(error: &PublishError) -> Problem {
     }
 }
 
-/// How a body is to be read.
-#[derive(Debug, Clone, Copy)]
-enum Wire {
-    Native(Kind),
-    LinuxAgent,
+/// How many objects and arrays a text of JSON opens at most, having checked that it can be read within
+/// bounds.
+fn inspect(wire: Wire, text: &str) -> Result<usize, Problem> {
+    match wire {
+        Wire::Native(_) | Wire::LinuxAgent => json::inspect(text),
+        Wire::WindowsAgent => Ok(0),
+        // Its own bound on texts cuts them.
+        Wire::Collector => json::check_shape(text, usize::MAX).map(|()| json::opening(text)),
+    }
+}
+
+/// Reads the reports of `text` into `batch` and says which records they are.
+fn read<'a, 'g: 'a>(
+    wire: Wire,
+    post: Option<&Post<'a>>,
+    text: &'a str,
+    batch: &mut Batch<'g>,
+) -> Result<Kind, Problem> {
+    match (wire, post) {
+        (Wire::Native(kind), _) => native::decode(kind, text, batch).map(|()| kind),
+        (Wire::LinuxAgent, _) => linux_agent::decode(text, batch),
+        (Wire::WindowsAgent, _) => windows_agent::decode(text, batch),
+        (Wire::Collector, Some(post)) => post.decode(text, batch).map(|()| post.kind()),
+        (Wire::Collector, None) => Err(Problem::new(Reason::Forbidden, "the post is not signed")),
+    }
 }
 
 fn router(gateway: &Arc<Gateway>) -> Router {
-    let native = |kind| {
-        post(async move |State(gateway): State<Arc<Gateway>>, request: Request| {
-            gateway.take(Wire::Native(kind), request).await.map(receipt)
-        })
-    };
-    let linux_agent = post(async |State(gateway): State<Arc<Gateway>>, request: Request| {
-        gateway.take(Wire::LinuxAgent, request).await.map(|_| StatusCode::OK)
-    });
-    Router::new()
-        .route("/v1/scans", native(Kind::Scan))
-        .route("/v1/run-progress", native(Kind::RunProgress))
-        .route("/v1/heartbeats", native(Kind::Heartbeat))
-        .route(LINUX_AGENT_PATH, linux_agent)
+    let mut router = Router::new();
+    for Route { path, wire, .. } in ROUTES {
+        let take = async move |State(gateway): State<Arc<Gateway>>, request: Request| {
+            let taken = gateway.take(wire, request).await;
+            match wire {
+                Wire::Native(_) => taken.map(receipt),
+                Wire::LinuxAgent | Wire::WindowsAgent => {
+                    taken.map(|_| StatusCode::OK.into_response())
+                }
+                Wire::Collector => taken
+                    .map(|_| StatusCode::OK.into_response())
+                    .map_err(|problem| problem.clone().coded(problem.reason.into())),
+            }
+        };
+        router = router.route(path, post(take));
+    }
+    router
         .with_state(Arc::clone(gateway))
-        // The last is the outermost: count, bound the wire, decompress. What is decompressed is
-        // bounded by `body::read`, which also reserves memory for it.
-        .layer(RequestDecompressionLayer::new())
-        .layer(RequestBodyLimitLayer::new(gateway.config.wire_bytes_max))
         .layer(from_fn_with_state(Arc::clone(gateway), observe))
 }
 
@@ -433,7 +456,7 @@ async fn observe(
     response
 }
 
-/// Gives a refusal its document, whichever layer it is from, and counts and logs it.
+/// Gives a refusal its document, where it is the router's too, and counts and logs it.
 fn explain(
     gateway: &Gateway,
     mut response: Response<Body>,
@@ -445,22 +468,20 @@ fn explain(
         None => {
             let problem = Problem::of_status(response.status());
             let mut explained = problem.clone().into_response();
-            // Those layers say in headers what they would take.
-            for name in [header::ALLOW, header::ACCEPT_ENCODING] {
-                if let Some(value) = response.headers_mut().remove(&name) {
-                    explained.headers_mut().insert(name, value);
-                }
+            if let Some(methods) = response.headers_mut().remove(header::ALLOW) {
+                explained.headers_mut().insert(header::ALLOW, methods);
             }
             response = explained;
             problem
         }
     };
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+    let later = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+    if later.contains(&response.status()) {
         let seconds = HeaderValue::from(gateway.config.retry_after_s);
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
     gateway.metrics.rejections.with_label_values(&[problem.reason.label()]).inc();
-    let Problem { reason, detail, item, field } = problem;
+    let Problem { reason, detail, item, field, .. } = problem;
     let (reason, id) = (reason.label(), id.and_then(|id| id.to_str().ok()));
     let status = response.status().as_u16();
     if status == StatusCode::INTERNAL_SERVER_ERROR.as_u16() {
@@ -483,18 +504,14 @@ fn explain(
 
 /// The label that a path is counted under.
 fn endpoint(path: &str) -> &'static str {
-    match path {
-        "/v1/scans" => "scans",
-        "/v1/run-progress" => "run-progress",
-        "/v1/heartbeats" => "heartbeats",
-        LINUX_AGENT_PATH => "linux-agent",
-        _ => "other",
-    }
+    ROUTES.iter().find(|route| route.path == path).map_or("other", |route| route.endpoint)
 }
 
 fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(REQUEST_ID).filter(|id| id.len() <= REQUEST_ID_BYTES_MAX).cloned()
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

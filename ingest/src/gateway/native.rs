@@ -1,8 +1,11 @@
-//! Patchline's own wire: `POST /v1/scans`, `/v1/run-progress`, `/v1/heartbeats`.
+//! Patchline's own wire: `POST /v1/scans`, `/v1/run-progress`, `/v1/heartbeats`, `/v1/events`,
+//! `/v1/office-activity`, `/v1/update-deployments`.
 //!
 //! The body is one JSON object or an array of them, `Content-Type: application/json`, with the
 //! field names of the Avro schemas. `ReportId` may be left out; the report's bytes give it then. A
-//! field that the schema does not have is an error: a misspelt one would be lost in silence.
+//! field that the schema does not have is an error: a misspelt one would be lost in silence. Office
+//! activity is read more loosely: see `office`. A deployment's `Starts` are worked out here, whatever the
+//! sender says of them.
 //!
 //! All items are checked before any is published, so a bad item refuses the whole request and
 //! nothing of it is kept.
@@ -12,16 +15,17 @@ use std::fmt;
 use axum::http::{HeaderMap, header};
 use patchline_schemas::codec::Kind;
 use patchline_schemas::validate::UPDATES_PER_SCAN_MAX;
-use patchline_schemas::{Heartbeat, RunProgress, Scan};
+use patchline_schemas::{Event, Heartbeat, RunProgress, Scan, UpdateDeployment};
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::json;
+use super::bag::Bag;
 use super::problem::{Problem, Reason};
 use super::report::{Batch, Incoming};
+use super::{json, office};
 
-/// A heartbeat or a run's progress is a few hundred bytes, a long error text with it some thousand.
-/// Their lists have no bound of their own.
+/// Any item but a scan: a heartbeat or a run's progress is a few hundred bytes, an event or an audit record
+/// some thousand, a deployment that lists its computers more. Their lists have no bound of their own.
 pub(super) const SMALL_ITEM_BYTES_MAX: usize = 256 * 1024;
 
 /// Refuses a body that does not say it is JSON.
@@ -41,31 +45,37 @@ pub(super) fn decode<'a, 'g: 'a>(
     text: &'a str,
     batch: &mut Batch<'g>,
 ) -> Result<(), Problem> {
-    if text.trim_start().starts_with('[') {
+    let text = json::trim(text);
+    if text.starts_with('[') {
         json::each_item(text, |index, raw| {
             one(kind, raw, batch).map_err(|problem| problem.in_item(index))
         })
     } else {
-        one(kind, text.trim(), batch)
+        one(kind, text, batch)
     }
 }
 
 fn one<'a, 'g: 'a>(kind: Kind, raw: &'a str, batch: &mut Batch<'g>) -> Result<(), Problem> {
+    if kind == Kind::Scan {
+        return scan(raw, batch);
+    }
+    check_small(raw)?;
     match kind {
-        Kind::Scan => {
-            check_length(raw)?;
-            read::<Scan<'a>>("Scan", raw, batch)
-        }
-        Kind::RunProgress => {
-            check_small(raw)?;
-            read::<RunProgress<'a>>("RunProgress", raw, batch)
-        }
-        Kind::Heartbeat => {
-            check_small(raw)?;
-            read::<Heartbeat<'a>>("Heartbeat", raw, batch)
+        Kind::RunProgress => read::<RunProgress<'a>>("RunProgress", raw, batch),
+        Kind::Heartbeat => read::<Heartbeat<'a>>("Heartbeat", raw, batch),
+        Kind::Event => read::<Event<'a>>("Event", raw, batch),
+        Kind::UpdateDeployment => read::<UpdateDeployment<'a>>("UpdateDeployment", raw, batch),
+        Kind::OfficeActivity => {
+            batch.add("OfficeActivity", raw, office::record(Bag::from_json(raw)?)?)
         }
         other => Err(Problem::new(Reason::Internal, format!("a {other:?} is not taken here"))),
     }
+}
+
+/// Reads one scan into `batch`.
+pub(super) fn scan<'a, 'g: 'a>(raw: &'a str, batch: &mut Batch<'g>) -> Result<(), Problem> {
+    check_length(raw)?;
+    read::<Scan<'a>>("Scan", raw, batch)
 }
 
 fn read<'a, 'g: 'a, R>(name: &str, raw: &'a str, batch: &mut Batch<'g>) -> Result<(), Problem>

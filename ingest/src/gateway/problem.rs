@@ -1,7 +1,8 @@
 //! Why a request was not accepted, as `application/problem+json` (RFC 9457).
 //!
 //! The members are `type`, `title`, `status` and `detail`; `item` (from 0) and `field` where one
-//! item's field is at fault. A refusal that may pass carries `Retry-After`.
+//! item's field is at fault. A refusal that may pass carries `Retry-After`. Those of the HTTP Data Collector
+//! API also have that API's own `Error` and `Message`.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -18,6 +19,8 @@ pub(super) enum Reason {
     Malformed,
     /// Well-formed, and makes no sense.
     Invalid,
+    /// Not signed by a key that is known here, or not now.
+    Forbidden,
     /// No such path.
     UnknownPath,
     /// The path exists, the method does not.
@@ -32,6 +35,8 @@ pub(super) enum Reason {
     ContentEncoding,
     /// A `DataType` that is not understood.
     UnknownType,
+    /// The sender's workspace has enough posts being worked on already.
+    Throttled,
     /// Enough requests, or bytes of them, are being worked on already.
     Busy,
     /// Kafka did not acknowledge.
@@ -44,12 +49,14 @@ impl Reason {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::Malformed | Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ContentType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnknownType => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::Kafka => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -59,6 +66,7 @@ impl Reason {
         match self {
             Self::Malformed => "malformed",
             Self::Invalid => "invalid",
+            Self::Forbidden => "forbidden",
             Self::UnknownPath => "unknown-path",
             Self::Method => "method",
             Self::Slow => "slow",
@@ -66,6 +74,7 @@ impl Reason {
             Self::ContentType => "content-type",
             Self::ContentEncoding => "content-encoding",
             Self::UnknownType => "unknown-type",
+            Self::Throttled => "throttled",
             Self::Busy => "busy",
             Self::Kafka => "kafka",
             Self::Internal => "internal",
@@ -76,6 +85,7 @@ impl Reason {
         match self {
             Self::Malformed => "The body cannot be read",
             Self::Invalid => "A report makes no sense",
+            Self::Forbidden => "Not for you",
             Self::UnknownPath => "There is nothing here",
             Self::Method => "This path takes another method",
             Self::Slow => "The request took too long to arrive",
@@ -83,9 +93,45 @@ impl Reason {
             Self::ContentType => "The body's type is not taken here",
             Self::ContentEncoding => "The body's encoding is not taken here",
             Self::UnknownType => "The data type is not known",
+            Self::Throttled => "Too much of this workspace at once",
             Self::Busy => "Too much at once",
             Self::Kafka => "The report could not be made durable",
             Self::Internal => "A defect of the gateway",
+        }
+    }
+}
+
+/// What the HTTP Data Collector API calls an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) enum Code {
+    InactiveCustomer,
+    InvalidApiVersion,
+    InvalidAuthorization,
+    InvalidCustomerId,
+    InvalidDataFormat,
+    InvalidLogType,
+    MissingApiVersion,
+    MissingContentType,
+    MissingLogType,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    ServiceUnavailable,
+    TooManyRequests,
+    UnspecifiedError,
+    UnsupportedContentType,
+}
+
+impl From<Reason> for Code {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Malformed | Reason::Invalid | Reason::UnknownType => Self::InvalidDataFormat,
+            Reason::Forbidden => Self::InvalidAuthorization,
+            Reason::ContentType | Reason::ContentEncoding => Self::UnsupportedContentType,
+            Reason::TooLarge => Self::RequestEntityTooLarge,
+            Reason::Slow => Self::RequestTimeout,
+            Reason::Throttled => Self::TooManyRequests,
+            Reason::Busy | Reason::Kafka => Self::ServiceUnavailable,
+            Reason::UnknownPath | Reason::Method | Reason::Internal => Self::UnspecifiedError,
         }
     }
 }
@@ -97,11 +143,12 @@ pub(super) struct Problem {
     pub(super) detail: String,
     pub(super) item: Option<usize>,
     pub(super) field: Option<String>,
+    pub(super) code: Option<Code>,
 }
 
 impl Problem {
     pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: shorten(detail.into()), item: None, field: None }
+        Self { reason, detail: shorten(detail.into()), item: None, field: None, code: None }
     }
 
     /// The problem lies in `field` of an item.
@@ -116,22 +163,30 @@ impl Problem {
         self
     }
 
-    /// What stands behind a status that a layer below us answered with.
+    /// Names the field as the sender does, who knows its own names only: (the sender's, the record's).
+    pub(super) fn in_sent_terms(mut self, names: &[(&'static str, &'static str)]) -> Self {
+        let known = names.iter().find(|(_, record)| self.field.as_deref() == Some(record));
+        if let Some((sent, record)) = known {
+            self.detail = self.detail.replacen(record, sent, 1);
+            self.field = Some((*sent).to_owned());
+        }
+        self
+    }
+
+    /// The HTTP Data Collector API calls it so, unless it has a name there already.
+    pub(super) fn coded(mut self, code: Code) -> Self {
+        self.code.get_or_insert(code);
+        self
+    }
+
+    /// What stands behind a status that the router answered with.
     pub(super) fn of_status(status: StatusCode) -> Self {
         match status {
-            StatusCode::NOT_FOUND => Self::new(
-                Reason::UnknownPath,
-                "post to /v1/scans, /v1/run-progress, /v1/heartbeats or /OperationalData.svc/PostJsonDataItems",
-            ),
+            StatusCode::NOT_FOUND => {
+                let paths: Vec<&str> = super::paths().collect();
+                Self::new(Reason::UnknownPath, format!("post to one of {}", paths.join(", ")))
+            }
             StatusCode::METHOD_NOT_ALLOWED => Self::new(Reason::Method, "use POST"),
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
-                Reason::TooLarge,
-                "the body is larger on the wire than gateway.wire_bytes_max",
-            ),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
-                Reason::ContentEncoding,
-                "Content-Encoding may be gzip, deflate, zstd or identity, and only one of them",
-            ),
             other => Self::new(Reason::Internal, format!("unexpected status {other}")),
         }
     }
@@ -155,6 +210,10 @@ struct Document<'a> {
     item: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    #[serde(rename = "Error", skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
+    #[serde(rename = "Message", skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
 }
 
 /// A [`Problem`] as it goes out. The problem itself stays in the response's extensions, for the
@@ -169,11 +228,17 @@ impl IntoResponse for Problem {
             detail: &self.detail,
             item: self.item,
             field: self.field.as_deref(),
+            code: self.code,
+            message: self.code.map(|_| &*self.detail),
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = (status, body).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if self.reason == Reason::ContentEncoding {
+            let encodings = HeaderValue::from_static("gzip, deflate, zstd, identity");
+            response.headers_mut().insert(header::ACCEPT_ENCODING, encodings);
+        }
         response.extensions_mut().insert(self);
         response
     }

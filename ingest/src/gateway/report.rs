@@ -4,7 +4,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use patchline_schemas::{Codec, Heartbeat, Record, RunProgress, Scan, Validate};
+use patchline_schemas::{
+    Codec, CustomLog, Event, Heartbeat, Invalid, OfficeActivity, Record, RunProgress, Scan,
+    UpdateDeployment, Validate, deployment,
+};
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
@@ -13,14 +16,21 @@ use super::problem::{Problem, Reason};
 use crate::Message;
 
 /// Namespace of the ids of reports that came without one. The name is the record's name (the
-/// `DataType` on the Linux agent's wire), a line feed, and the item's exact bytes: a resend is the
-/// same report. Never change it, or a resend across an upgrade is stored twice.
+/// `DataType` on the agents' wires, the `Log-Type` on the collector's), a line feed, and the item's exact
+/// bytes: a resend is the same report. Never change it, or a resend across an upgrade is stored twice.
 pub const REPORT_NAMESPACE: Uuid = Uuid::from_u128(0x9d1c_5c0e_7a3b_5f1e_8a52_6c1f_0d2b_4e77);
+
+/// Memory that a message takes beside its payload: its key, its place in the batch and its report id's in
+/// two.
+const MESSAGE_OVERHEAD_BYTES: usize = 192;
 
 /// What the gateway knows of a request's sender.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin<'a> {
+    pub(super) workspace_id: &'a str,
     pub(super) management_group: &'a str,
+    /// `x-ms-AzureResourceId`, else empty.
+    pub(super) resource_id: &'a str,
     pub(super) solutions: &'a str,
     pub(super) computer_ip: &'a str,
     /// `x-ms-agent-id`, where the request has it.
@@ -30,7 +40,10 @@ pub(super) struct Origin<'a> {
 /// A report as it comes in.
 pub(super) trait Incoming<'a>: Record + Validate {
     /// Fills in what the sender left out. `id` makes a report id.
-    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid);
+    ///
+    /// # Errors
+    /// What is to be filled in follows from fields that make no sense.
+    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid>;
 
     /// Updates that it lists.
     fn updates(&self) -> usize {
@@ -38,7 +51,7 @@ pub(super) trait Incoming<'a>: Record + Validate {
     }
 }
 
-/// Fills in what all reports have in common.
+/// Fills in what all computers' reports have in common.
 macro_rules! complete {
     ($report:ident, $origin:ident, $id:ident) => {
         if $report.report_id.is_nil() {
@@ -50,12 +63,19 @@ macro_rules! complete {
             if $report.os_type == "Windows" { "OpsManager" } else { "Linux" },
         );
         fill(&mut $report.computer_environment, "Non-Azure");
+        fill(&mut $report.resource_id, $origin.resource_id);
     };
 }
 
 impl<'a> Incoming<'a> for Scan<'a> {
-    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) {
+    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid> {
         complete!(self, origin, id);
+        if self.os_type == "Windows" {
+            for update in &mut self.updates {
+                lower(&mut update.update_id);
+            }
+        }
+        Ok(())
     }
 
     fn updates(&self) -> usize {
@@ -64,18 +84,77 @@ impl<'a> Incoming<'a> for Scan<'a> {
 }
 
 impl<'a> Incoming<'a> for RunProgress<'a> {
-    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) {
+    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid> {
         complete!(self, origin, id);
+        if self.os_type == "Windows" {
+            lower(&mut self.update_id);
+        }
+        Ok(())
     }
 }
 
 impl<'a> Incoming<'a> for Heartbeat<'a> {
-    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) {
+    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid> {
         complete!(self, origin, id);
         fill(&mut self.category, "Direct Agent");
         fill(&mut self.sc_agent_channel, "Direct");
         fill(&mut self.computer_ip, origin.computer_ip);
         fill(&mut self.solutions, origin.solutions);
+        Ok(())
+    }
+}
+
+impl<'a> Incoming<'a> for Event<'a> {
+    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid> {
+        complete!(self, origin, id);
+        let name = match self.event_level {
+            1 => "Critical",
+            2 => "Error",
+            3 => "Warning",
+            4 => "Information",
+            5 => "Verbose",
+            _ => "",
+        };
+        fill(&mut self.event_level_name, name);
+        Ok(())
+    }
+}
+
+impl<'a> Incoming<'a> for OfficeActivity<'a> {
+    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid> {
+        if self.report_id.is_nil() {
+            self.report_id = id();
+        }
+        fill(&mut self.tenant_id, origin.workspace_id);
+        fill(&mut self.source_system, "OfficeActivityManager");
+        fill(&mut self.resource_id, origin.resource_id);
+        Ok(())
+    }
+}
+
+impl<'a> Incoming<'a> for CustomLog<'a> {
+    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid> {
+        self.report_id = id();
+        fill(&mut self.workspace_id, origin.workspace_id);
+        fill(&mut self.resource_id, origin.resource_id);
+        Ok(())
+    }
+}
+
+impl<'a> Incoming<'a> for UpdateDeployment<'a> {
+    fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid> {
+        if self.report_id.is_nil() {
+            self.report_id = id();
+        }
+        fill(&mut self.management_group_name, origin.management_group);
+        deployment::complete(self)
+    }
+}
+
+/// A GUID is the same in capitals; downstream it is compared as text.
+fn lower(guid: &mut Cow<'_, str>) {
+    if guid.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        guid.to_mut().make_ascii_lowercase();
     }
 }
 
@@ -107,7 +186,9 @@ pub(super) struct Encoded {
     pub(super) report_ids: Vec<Uuid>,
     /// Updates that the reports list together.
     pub(super) updates: usize,
-    /// Bytes of the messages.
+    /// Texts that were cut to the length that their wire allows.
+    pub(super) cut_texts: usize,
+    /// Bytes that the messages take.
     pub(super) bytes: usize,
 }
 
@@ -137,10 +218,12 @@ impl<'g> Batch<'g> {
     where
         'g: 'a,
     {
-        report.complete(self.origin, || report_id(name, raw));
-        report.check().map_err(|wrong| {
-            Problem::new(Reason::Invalid, wrong.to_string()).in_field(wrong.field)
-        })?;
+        report
+            .complete(self.origin, || report_id(name, raw))
+            .and_then(|()| report.check())
+            .map_err(|wrong| {
+                Problem::new(Reason::Invalid, wrong.to_string()).in_field(wrong.field)
+            })?;
         let mut payload = Vec::with_capacity(raw.len() / 4);
         self.codec
             .encode(&report, &mut payload)
@@ -152,7 +235,7 @@ impl<'g> Batch<'g> {
             let problem = format!("ReportId: is that of item {first}, which is another report");
             return Err(Problem::new(Reason::Invalid, problem).in_field("ReportId"));
         }
-        encoded.bytes += payload.len();
+        encoded.bytes += payload.len() + MESSAGE_OVERHEAD_BYTES;
         self.reservation.raise_to(self.reserved + encoded.bytes.saturating_sub(self.room))?;
         encoded.updates += report.updates();
         encoded.report_ids.push(report.report_id());

@@ -1,34 +1,53 @@
 //! What becomes of the bodies that agents send, without a server or a Kafka.
 
-use patchline_schemas::{Codec, DecodeError, Heartbeat, Report, RunProgress, Scan, UpdateState};
+use std::sync::LazyLock;
+
+use patchline_runtime::config::Settings as _;
+use patchline_schemas::{
+    Codec, DecodeError, Event, Heartbeat, OfficeActivity, Report, RunProgress, Scan,
+    UpdateDeployment, UpdateState,
+};
 use proptest::prelude::*;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::*;
 
-fn decode(wire: Wire, text: &str) -> Result<(Kind, Encoded), Problem> {
+pub(super) fn decode(wire: Wire, text: &str) -> Result<(Kind, Encoded), Problem> {
     decode_from(wire, text, None)
 }
 
 fn decode_from(wire: Wire, text: &str, agent_id: Option<&str>) -> Result<(Kind, Encoded), Problem> {
-    json::inspect(text)?;
-    let codec = Codec::new().unwrap();
+    decode_as(wire, None, text, Origin { agent_id, ..SENDER })
+}
+
+/// One for all: it parses every schema.
+pub(super) static CODEC: LazyLock<Codec> = LazyLock::new(|| Codec::new().unwrap());
+
+/// Somebody who says nothing of himself.
+pub(super) const SENDER: Origin<'static> = Origin {
+    workspace_id: "00000000-0000-0000-0000-000000000000",
+    management_group: "AOI-00000000-0000-0000-0000-000000000000",
+    resource_id: "",
+    solutions: "updates",
+    computer_ip: "192.0.2.7",
+    agent_id: None,
+};
+
+pub(super) fn decode_as(
+    wire: Wire,
+    post: Option<&Post<'_>>,
+    text: &str,
+    origin: Origin<'_>,
+) -> Result<(Kind, Encoded), Problem> {
+    inspect(wire, text)?;
     let mut reservation = Budget::new(usize::MAX).open();
-    let origin = Origin {
-        management_group: "AOI-00000000-0000-0000-0000-000000000000",
-        solutions: "updates",
-        computer_ip: "192.0.2.7",
-        agent_id,
-    };
-    let mut batch = Batch::new(&codec, origin, &mut reservation, 0, 0);
-    let kind = match wire {
-        Wire::Native(kind) => native::decode(kind, text, &mut batch).map(|()| kind)?,
-        Wire::LinuxAgent => linux_agent::decode(text, &mut batch)?,
-    };
+    let mut batch = Batch::new(&CODEC, origin, &mut reservation, 0, 0);
+    let kind = read(wire, post, text, &mut batch)?;
     Ok((kind, batch.encoded))
 }
 
-fn only<'m, T>(encoded: &'m Encoded, codec: &Codec) -> T
+pub(super) fn only<'m, T>(encoded: &'m Encoded, codec: &Codec) -> T
 where
     T: patchline_schemas::Record + Deserialize<'m>,
 {
@@ -220,6 +239,104 @@ fn a_native_problem_names_item_and_field() {
     assert_eq!(refused(json!([[1]])), (Reason::Malformed, Some(0), String::new()));
 }
 
+#[test]
+fn a_windows_update_is_the_same_in_capitals() {
+    let mut scan = native_scan();
+    scan["Updates"][0]["UpdateID"] = json!("0D2B4E77-9D1C-4C0E-8A3B-5F1E8A526C1F");
+    let codec = Codec::new().unwrap();
+    let encoded = decode(Wire::Native(Kind::Scan), &scan.to_string()).unwrap().1;
+    let read: Scan<'_> = only(&encoded, &codec);
+    assert_eq!(read.updates[0].update_id, "0d2b4e77-9d1c-4c0e-8a3b-5f1e8a526c1f");
+
+    scan["OSType"] = json!("Linux");
+    scan["Updates"][0]["Product"] = json!("PackageKit");
+    let encoded = decode(Wire::Native(Kind::Scan), &scan.to_string()).unwrap().1;
+    let read: Scan<'_> = only(&encoded, &codec);
+    assert_eq!(read.updates[0].product, "PackageKit", "a package's name is not");
+}
+
+#[test]
+fn a_date_that_no_column_holds_names_item_and_field() {
+    let mut bad = native_scan();
+    bad["Updates"][0]["PublishedDate"] = json!("2300-01-01T00:00:00Z");
+    let body = json!([native_scan(), bad]).to_string();
+    let problem = decode(Wire::Native(Kind::Scan), &body).unwrap_err();
+    assert_eq!(
+        (problem.reason, problem.item, problem.field.as_deref()),
+        (Reason::Invalid, Some(1), Some("Updates[0].PublishedDate"))
+    );
+    let body = json!({"DataType": "UPDATES_RUN_PROGRESS_BLOB", "DataItems": [{
+        "Computer": "web-2", "UpdateRunName": "run", "Status": "Succeeded",
+        "TimeStamp": "2016-10-24T21:54:30.979Z", "StartTime": "1899-12-31 23:59:59Z",
+    }]});
+    let problem = decode(Wire::LinuxAgent, &body.to_string()).unwrap_err();
+    assert_eq!((problem.item, problem.field.as_deref()), (Some(0), Some("StartTime")));
+}
+
+#[test]
+fn an_event_is_completed() {
+    let event = json!({
+        "SourceComputerId": "id-1", "Computer": "win-1", "TimeGenerated": "2017-06-01T00:00:00Z",
+        "OSType": "Windows", "EventLog": "System", "EventID": 7036, "EventLevel": 2,
+    });
+    let codec = Codec::new().unwrap();
+    let encoded = decode(Wire::Native(Kind::Event), &event.to_string()).unwrap().1;
+    let read: Event<'_> = only(&encoded, &codec);
+    assert_eq!((&*read.event_level_name, &*read.source_system), ("Error", "OpsManager"));
+    assert_eq!(read.management_group_name, SENDER.management_group);
+    assert_eq!(encoded.messages[0].key, "id-1");
+}
+
+#[test]
+fn an_audit_record_is_completed_and_kept_in_order_by_its_tenant() {
+    let record = json!({
+        "CreationTime": "2017-06-01T12:00:00", "Id": "a", "Operation": "FileDownloaded",
+        "OrganizationId": "contoso", "RecordType": 6, "Members": [{"UPN": "ann"}],
+    });
+    let codec = Codec::new().unwrap();
+    let encoded = decode(Wire::Native(Kind::OfficeActivity), &record.to_string()).unwrap().1;
+    let read: OfficeActivity<'_> = only(&encoded, &codec);
+    assert_eq!(
+        (&*read.tenant_id, &*read.source_system),
+        (SENDER.workspace_id, "OfficeActivityManager")
+    );
+    assert_eq!(
+        (&*read.record_type, &*read.members),
+        ("SharePointFileOperation", r#"[{"UPN":"ann"}]"#)
+    );
+    assert_eq!(encoded.messages[0].key, "contoso");
+    let mut untold = record;
+    untold.as_object_mut().unwrap().remove("Operation");
+    let problem = decode(Wire::Native(Kind::OfficeActivity), &untold.to_string()).unwrap_err();
+    assert_eq!((problem.reason, problem.field.as_deref()), (Reason::Invalid, Some("Operation")));
+}
+
+#[test]
+fn the_starts_of_a_deployment_are_worked_out_here() {
+    let mut deployment = json!({
+        "Name": "June", "TimeGenerated": "2017-05-20T00:00:00Z", "Schedule": "OneTime",
+        "TimeZone": "Europe/Berlin", "StartTime": "2017-06-01T22:00:00", "DurationMinutes": 120,
+        "Computers": ["web-*"], "Starts": [1],
+    });
+    let codec = Codec::new().unwrap();
+    let native = Wire::Native(Kind::UpdateDeployment);
+    let encoded = decode(native, &deployment.to_string()).unwrap().1;
+    let read: UpdateDeployment<'_> = only(&encoded, &codec);
+    assert_eq!(read.starts, [Timestamp::parse("2017-06-01T20:00:00Z").unwrap()]);
+    assert_eq!(read.management_group_name, SENDER.management_group);
+    assert_eq!(encoded.messages[0].key, "June");
+    for (field, value) in [
+        ("DurationMinutes", json!(29)),
+        ("TimeZone", json!("Berlin")),
+        ("StartTime", json!("tonight")),
+    ] {
+        let sound = std::mem::replace(&mut deployment[field], value);
+        let problem = decode(native, &deployment.to_string()).unwrap_err();
+        assert_eq!((problem.reason, problem.field.as_deref()), (Reason::Invalid, Some(field)));
+        deployment[field] = sound;
+    }
+}
+
 /// One of two reports with one id would be lost without a trace; a true repetition is harmless.
 #[test]
 fn two_reports_with_one_id_are_refused_unless_they_are_the_same() {
@@ -268,9 +385,25 @@ fn settings_that_contradict_each_other_are_refused() {
     let mut config = sound.clone();
     config.gateway.drain_timeout_ms = 1;
     assert!(config.check().unwrap_err().contains("drain_timeout_ms"));
-    let mut config = sound;
+    let mut config = sound.clone();
     config.gateway.connections_max = 0;
     assert!(config.check().unwrap_err().contains("connections_max"));
+    let mut config = sound.clone();
+    config.collector.post_bytes_max = 80 * 1024 * 1024;
+    assert!(config.check().unwrap_err().contains("post_bytes_max"));
+    let workspace = WorkspaceConfig {
+        id: Uuid::from_u128(1),
+        primary_key: Key::from_base64("MDEyMzQ1Njc4OWFiY2RlZg==").unwrap(),
+        secondary_key: None,
+        closed: false,
+        posts_in_flight_max: 1,
+    };
+    let mut config = sound;
+    config.workspaces = ["a", "b"].map(|name| (name.to_owned(), workspace.clone())).into();
+    assert!(config.check().unwrap_err().contains("workspaces.b.id"));
+    config.workspaces =
+        [("a".to_owned(), WorkspaceConfig { posts_in_flight_max: 0, ..workspace })].into();
+    assert!(config.check().unwrap_err().contains("posts_in_flight_max"));
 }
 
 /// Read where it stands, never copied; `None`, said plainly, where it is not there.
@@ -320,11 +453,31 @@ fn the_real_run_progress_is_read() {
     assert_eq!(progress.end_time.unwrap().to_string(), "2016-10-21T04:30:02.000Z");
 }
 
-const WIRES: [Wire; 4] = [
+#[test]
+fn the_real_windows_heartbeat_is_read() {
+    let Some(text) = real("heartbeat_windows_mma_ama.xml") else { return };
+    let (kind, encoded) = decode(Wire::WindowsAgent, &text).unwrap();
+    assert_eq!(kind, Kind::Heartbeat);
+    let codec = Codec::new().unwrap();
+    let heartbeat: Heartbeat<'_> = only(&encoded, &codec);
+    assert_eq!(heartbeat.source_computer_id, "42cc5434-03be-4271-97f9-f799b5bd3177");
+    assert_eq!((&*heartbeat.computer, &*heartbeat.os_type), ("windowsdev", "Windows"));
+    assert_eq!((&*heartbeat.category, &*heartbeat.version), ("AMA", "1.10.0.0"));
+    assert_eq!(heartbeat.os_name, "Windows Server 2022 Datacenter");
+    assert_eq!(heartbeat.computer_private_ips, ["192.168.1.4"]);
+    assert_eq!(heartbeat.time_generated.to_string(), "2024-09-24T17:51:56.765Z");
+    assert_eq!(heartbeat.source_system, "OpsManager");
+}
+
+const WIRES: [Wire; 8] = [
     Wire::LinuxAgent,
+    Wire::WindowsAgent,
     Wire::Native(Kind::Scan),
     Wire::Native(Kind::RunProgress),
     Wire::Native(Kind::Heartbeat),
+    Wire::Native(Kind::Event),
+    Wire::Native(Kind::OfficeActivity),
+    Wire::Native(Kind::UpdateDeployment),
 ];
 
 /// Keys that mean something somewhere, so that random objects get past the first look.

@@ -252,7 +252,8 @@ async fn a_kafka_that_hangs_costs_neither_memory_nor_reports() {
         }
         for (answer, took) in posts.join_all().await {
             assert_eq!(answer.status, 503, "{answer:?}");
-            assert!(took < Duration::from_secs(6), "{took:?}");
+            // Twenty times what a delivery may take: the answer comes, however busy the machine.
+            assert!(took < Duration::from_secs(60), "{took:?}");
         }
     }
     signal(libc::SIGCONT);
@@ -275,10 +276,13 @@ async fn sigterm_lets_a_request_in_flight_finish() {
     );
     let (first, rest) = body.split_at(10);
     connection.write_all(format!("{head}{first}").as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    stack.wait_until_busy().await;
     stack.gateway.signal(libc::SIGTERM).unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(TcpStream::connect(stack.address()).await.is_err(), "it takes new connections");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(stack.address()).await.is_ok() {
+        assert!(Instant::now() < deadline, "it takes new connections");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert_eq!(stack.ready().await.unwrap().status, 503);
 
     connection.write_all(rest.as_bytes()).await.unwrap();
@@ -292,12 +296,12 @@ async fn sigterm_lets_a_request_in_flight_finish() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_requests_at_once_are_put_off() {
-    let settings = "requests_in_flight_max = 1\nrequest_timeout_ms = 1000\n";
+    let settings = "requests_in_flight_max = 1\nrequest_timeout_ms = 5000\n";
     let stack = Stack::start("busy", &shared_kafka(), settings).await;
     let mut slow = TcpStream::connect(stack.address()).await.unwrap();
     let head = "POST /v1/heartbeats HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n[";
     slow.write_all(head.as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    stack.wait_until_busy().await;
     let answer = stack.post("/v1/heartbeats", &[JSON], heartbeat("a").to_string()).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"));
 

@@ -11,6 +11,9 @@
     reason = "clippy.toml allows these in tests, and takes the helpers here for something else"
 )]
 
+mod agent;
 mod delivery;
+mod openapi;
 mod refusals;
 mod stack;
+mod ways_in;

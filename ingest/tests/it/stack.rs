@@ -148,6 +148,15 @@ impl Stack {
         }
     }
 
+    /// Waits until a request is being worked on.
+    pub(crate) async fn wait_until_busy(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.metrics().await.contains("patchline_gateway_requests_in_flight 1") {
+            assert!(Instant::now() < deadline, "no request begins");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub(crate) async fn post(
         &self,
         path: &str,

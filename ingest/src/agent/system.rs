@@ -1,0 +1,160 @@
+//! What the agent sees of its computer: programs that it runs and files that it reads.
+//!
+//! The real computer is [`Local`]; tests put recorded outputs in its place. Nothing here writes, and
+//! nothing needs root: what cannot be read is an [`Unreadable`] that the report goes on without.
+
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+/// A package manager that waits for a lock or a mirror would hold up the scan for ever.
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Something that a scan wanted and did not get.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {problem}")]
+pub struct Unreadable {
+    /// The file or the command line.
+    pub what: String,
+    /// Why not.
+    pub problem: String,
+}
+
+impl Unreadable {
+    pub(super) fn new(what: impl Into<String>, problem: impl ToString) -> Self {
+        Self { what: what.into(), problem: problem.to_string() }
+    }
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed; bytes that are no UTF-8 are replaced.
+    pub text: String,
+}
+
+/// A computer.
+pub trait System: Sync {
+    /// Runs `program`, found as a shell would, and waits for its end.
+    ///
+    /// # Errors
+    /// It is not installed, did not end in time, or was killed.
+    fn run(
+        &self,
+        program: &str,
+        arguments: &[&str],
+    ) -> impl Future<Output = Result<Output, Unreadable>> + Send;
+
+    /// The text of the file at `path`.
+    ///
+    /// # Errors
+    /// It is not there, or not for this user.
+    fn read(&self, path: &str) -> Result<String, Unreadable>;
+
+    /// Whether there is a file at `path`.
+    fn exists(&self, path: &str) -> bool;
+}
+
+/// The computer that the agent runs on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Local;
+
+impl System for Local {
+    async fn run(&self, program: &str, arguments: &[&str]) -> Result<Output, Unreadable> {
+        let what = || command_line(program, arguments);
+        let mut command = Command::new(program);
+        // Output is parsed: no translation, no colour, no question.
+        command
+            .args(arguments)
+            .env("LC_ALL", "C.UTF-8")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let ended = tokio::time::timeout(PROGRAM_TIMEOUT, command.output())
+            .await
+            .map_err(|_| Unreadable::new(what(), format!("no end within {PROGRAM_TIMEOUT:?}")))?
+            .map_err(|error| Unreadable::new(what(), error))?;
+        let Some(code) = ended.status.code() else {
+            return Err(Unreadable::new(what(), ended.status));
+        };
+        Ok(Output { code, text: String::from_utf8_lossy(&ended.stdout).into_owned() })
+    }
+
+    fn read(&self, path: &str) -> Result<String, Unreadable> {
+        let bytes = std::fs::read(path).map_err(|error| Unreadable::new(path, error))?;
+        String::from_utf8(bytes)
+            .map_err(|error| Unreadable::new(path, io::Error::other(error.utf8_error())))
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        std::path::Path::new(path).exists()
+    }
+}
+
+fn command_line(program: &str, arguments: &[&str]) -> String {
+    [&[program], arguments].concat().join(" ")
+}
+
+/// Runs `program` and takes its text where it ended with one of `codes`.
+pub(super) async fn text_of<S: System>(
+    system: &S,
+    program: &str,
+    arguments: &[&str],
+    codes: &[i32],
+) -> Result<String, Unreadable> {
+    let ended = system.run(program, arguments).await?;
+    if codes.contains(&ended.code) {
+        return Ok(ended.text);
+    }
+    let problem = format!("ended with {}", ended.code);
+    Err(Unreadable::new(command_line(program, arguments), problem))
+}
+
+#[cfg(test)]
+pub(super) mod recorded {
+    //! A computer of recorded outputs.
+
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[derive(Default)]
+    pub(crate) struct Recorded {
+        outputs: HashMap<String, Output>,
+        files: HashMap<String, String>,
+    }
+
+    impl Recorded {
+        pub(crate) fn ran(mut self, command: &str, code: i32, text: &str) -> Self {
+            self.outputs.insert(command.to_owned(), Output { code, text: text.to_owned() });
+            self
+        }
+
+        pub(crate) fn file(mut self, path: &str, text: &str) -> Self {
+            self.files.insert(path.to_owned(), text.to_owned());
+            self
+        }
+    }
+
+    impl System for Recorded {
+        async fn run(&self, program: &str, arguments: &[&str]) -> Result<Output, Unreadable> {
+            let what = command_line(program, arguments);
+            let found = self.outputs.get(&what).cloned();
+            found.ok_or_else(|| Unreadable::new(what, "not installed"))
+        }
+
+        fn read(&self, path: &str) -> Result<String, Unreadable> {
+            let found = self.files.get(path).cloned();
+            found.ok_or_else(|| Unreadable::new(path, "No such file or directory"))
+        }
+
+        fn exists(&self, path: &str) -> bool {
+            self.files.contains_key(path)
+        }
+    }
+}
