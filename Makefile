@@ -7,7 +7,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench engines clean system-packages binaries
+.PHONY: help demo test conformance lint bench engines clean system-packages binaries
 
 # Given to make or in the environment, both reach what it starts.
 export KAFKA_BOOTSTRAP CLICKHOUSE_URL CLICKHOUSE_USER CLICKHOUSE_PASSWORD
@@ -16,7 +16,7 @@ options = $(if $(COMPUTERS),--computers $(COMPUTERS)) $(if $(ROUNDS),--rounds $(
           $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report '$(REPORT)') $(if $(ONCE),--once)
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@sed -nE '3,7s/^# ?//p' $(MAKEFILE_LIST)
 
 demo: system-packages ## run everything here, send a fleet's reports through it, show what became of them
@@ -25,6 +25,10 @@ demo: system-packages ## run everything here, send a fleet's reports through it,
 
 test: system-packages engines ## every test, against a real Kafka and ClickHouse
 	@deploy/local/test.sh
+
+conformance: system-packages ## the catalog against real data: DATA=dir with msrc/, osv/, versions/
+	@DATA='$(and $(DATA),$(abspath $(DATA)))' cargo test --locked -p patchline-enrich --test conformance -- \
+	  --nocapture --test-threads=1
 
 lint: system-packages ## rustfmt, clippy, rustdoc, cargo-deny
 	cargo fmt --all --check

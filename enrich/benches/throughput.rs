@@ -1,7 +1,7 @@
 //! How fast updates go through, printed as updates per second.
 //!
-//! `cargo bench -p patchline-enrich` measures the transform alone, on one core, with scans of 618
-//! updates. Then it fills a fresh set of topics, of a Kafka of its own or the one in `KAFKA_BOOTSTRAP`,
+//! `cargo bench -p patchline-enrich --bench throughput` measures the transform alone, on one core, with
+//! scans of 618 updates of which 20 are needed, as a fleet sends them that repeats itself. Then it fills a fresh set of topics, of a Kafka of its own or the one in `KAFKA_BOOTSTRAP`,
 //! and measures the whole stage on it; `SCANS` says how many scans (default 5000).
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark may stop at once")]
@@ -11,12 +11,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use patchline_enrich::{Config, FileCatalog, LARGE_BLOCK_BYTES, Metrics, Source, Stage, Transform};
+use patchline_enrich::index::{Index, IndexBuilder};
+use patchline_enrich::{
+    Catalog, Config, Current, FileCatalog, LARGE_BLOCK_BYTES, Metrics, Source, Stage, Transform,
+};
 use patchline_local::stack::{KAFKA_BOOTSTRAP, clear, variable};
 use patchline_local::{Kafka, KafkaOptions};
 use patchline_runtime::admin::Readiness;
 use patchline_runtime::kafka::{KafkaConfig, create_topics};
-use patchline_schemas::{Codec, Scan, Timestamp, Topics, Update, UpdateState};
+use patchline_schemas::{
+    Advisory, Codec, PackageFix, Scan, Timestamp, Topics, Update, UpdateState,
+};
 use prometheus::Registry;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -25,7 +30,8 @@ use uuid::Uuid;
 
 /// As many as the real Linux report has that the documents of the original service come with.
 const UPDATES: usize = 618;
-/// Advisories in the catalog; the first of them match every tenth update.
+const NEEDED: usize = 20;
+/// Advisories in the catalog.
 const ADVISORIES: usize = 50_000;
 const PARTITIONS: i32 = 3;
 
@@ -35,7 +41,7 @@ fn main() {
     let message = encoded(&scan);
     println!("a scan of {UPDATES} updates has {} bytes", message.len());
     transform_alone("empty catalog", FileCatalog::empty(), &message);
-    transform_alone("50k advisories", catalog(), &message);
+    transform_alone("50k advisories in an index", index(), &message);
     match variable(KAFKA_BOOTSTRAP) {
         Some(bootstrap) => whole_stage(bootstrap, &message),
         None => {
@@ -48,7 +54,7 @@ fn main() {
     }
 }
 
-fn transform_alone(name: &str, catalog: FileCatalog, message: &[u8]) {
+fn transform_alone(name: &str, catalog: impl Catalog + 'static, message: &[u8]) {
     let transform = Transform::new(Codec::new().unwrap(), Arc::new(catalog));
     let mut out = Vec::new();
     let mut once = || {
@@ -95,10 +101,10 @@ fn whole_stage(bootstrap: String, message: &[u8]) {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
     let config = Config { kafka, ..Config::default() };
-    let transform = Transform::new(Codec::new().unwrap(), Arc::new(catalog()));
-    let shutdown = CancellationToken::new();
+    let catalog = Current::new(Arc::new(index()));
+    let (codec, shutdown) = (Codec::new().unwrap(), CancellationToken::new());
     let stage =
-        Stage::new(config, transform, metrics.clone(), Readiness::default(), shutdown.clone());
+        Stage::new(config, codec, catalog, metrics.clone(), Readiness::default(), shutdown.clone());
     let running = std::thread::spawn(move || stage.run());
     let all = (scans * UPDATES) as u64;
     let wait = |least: u64| {
@@ -122,33 +128,49 @@ fn whole_stage(bootstrap: String, message: &[u8]) {
     );
 }
 
-fn catalog() -> FileCatalog {
-    let advisory = |n: usize| {
-        format!(
-            r#"{{"id": "USN-{n}-1", "match": {{"package": "lib-package-name{}", "os": "Ubuntu"}},
-               "classification": "Security Updates", "cves": ["CVE-2017-{n}"],
-               "packageSeverity": "Medium", "bulletinUrl": "https://example.org/usn-{n}-1"}}"#,
-            n * 10
-        )
-    };
-    let advisories: Vec<String> = (0..ADVISORIES).map(advisory).collect();
-    let file = std::env::temp_dir().join(format!("enrich-bench-{}.json", std::process::id()));
-    let json = format!(r#"{{"version": "bench", "advisories": [{}]}}"#, advisories.join(","));
-    std::fs::write(&file, json).unwrap();
-    let catalog = FileCatalog::load(&file).unwrap();
-    std::fs::remove_file(&file).unwrap();
-    catalog
+/// Every tenth needed package has a few advisories, as have many that no scan lists.
+fn index() -> Index {
+    let mut builder = IndexBuilder::default();
+    for n in 0..ADVISORIES {
+        builder.upsert(&Advisory {
+            id: format!("USN-{n}-1").into(),
+            source: "osv".into(),
+            kind: "security".into(),
+            severity: "medium".into(),
+            bulletin_url: format!("https://example.org/usn-{n}-1").into(),
+            cve_numbers: vec![format!("CVE-2017-{n}")],
+            package_fixes: vec![PackageFix {
+                distribution: "ubuntu".into(),
+                release: "16.04".into(),
+                package: name(n % 10_000 * 10).into(),
+                fixed: format!("1.2.{}-1ubuntu3.{}", n % 10_000 * 10, 8 + n / 10_000).into(),
+                ..PackageFix::default()
+            }],
+            ..Advisory::default()
+        });
+    }
+    builder.build("bench")
+}
+
+fn name(package: usize) -> String {
+    format!("lib-package-name{package}")
 }
 
 fn scan() -> Scan<'static> {
-    let update = |n: usize| Update {
-        product: format!("lib-package-name{n}").into(),
-        product_arch: "amd64".into(),
-        product_version: format!("0:1.2.{n}-1ubuntu3.{}", n % 7).into(),
-        update_state: if n < 20 { UpdateState::Needed } else { UpdateState::NotNeeded },
-        classification: if n < 20 { "Security Updates" } else { "" }.into(),
-        package_repository: if n < 20 { "Ubuntu:16.04/xenial-updates" } else { "" }.into(),
-        ..Update::default()
+    let update = |n: usize| {
+        let needed = n < NEEDED;
+        // The needed ones are installed as well, in an older version.
+        let package = if needed { n } else { n - NEEDED };
+        let revision = if needed { 10 } else { n % 7 };
+        Update {
+            product: name(package).into(),
+            product_arch: "amd64".into(),
+            product_version: format!("0:1.2.{package}-1ubuntu3.{revision}").into(),
+            update_state: if needed { UpdateState::Needed } else { UpdateState::NotNeeded },
+            classification: if needed { "Security Updates" } else { "" }.into(),
+            package_repository: if needed { "Ubuntu:16.04/xenial-updates" } else { "" }.into(),
+            ..Update::default()
+        }
     };
     Scan {
         report_id: Uuid::from_u128(1),

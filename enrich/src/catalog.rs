@@ -1,7 +1,9 @@
 //! What is known about updates apart from what computers report.
 //!
-//! [`Catalog`] is what the stage asks. [`FileCatalog`] answers from one JSON file, read at start-up
-//! and indexed by KB number and by package name, so that a lookup costs one hash whatever its size:
+//! [`Catalog`] is what the stage asks, a scan at a time: whether an advisory closes a hole depends on
+//! what else is installed. [`Index`](crate::index::Index) answers from all that was imported.
+//! [`FileCatalog`] answers from one JSON file, read at start-up and indexed by KB number and by
+//! package name, so that a lookup costs one hash whatever its size:
 //!
 //! ```json
 //! {"version": "2017-03", "advisories": [
@@ -16,27 +18,42 @@
 //! `package` speaks of Linux packages, narrowed by the distribution `os` and by `fixed`, the exact
 //! version that fixes it.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use patchline_schemas::{Timestamp, Update};
+use patchline_schemas::{Scan, Timestamp, Update};
 use serde::Deserialize;
 
 use crate::{classify, title};
 
-/// The system an update is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The system that a scan is of, as its report says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Os<'a> {
     /// `Windows` or `Linux`.
     pub kind: &'a str,
     /// Distribution or edition: `Ubuntu`, `Windows Server 2016 Datacenter`.
     pub name: &'a str,
+    /// Release: `16.04`, `7.4`, `10.0.14393`.
+    pub version: &'a str,
+    /// Name and release together: `Ubuntu 16.04`, `SUSE Linux Enterprise Server 12 SP3`.
+    pub full_name: &'a str,
 }
 
-impl Os<'_> {
+impl<'a> Os<'a> {
+    /// The system that `scan` is of.
+    #[must_use]
+    pub fn of(scan: &'a Scan<'_>) -> Self {
+        Self {
+            kind: &scan.os_type,
+            name: &scan.os_name,
+            version: &scan.os_version,
+            full_name: &scan.os_full_name,
+        }
+    }
+
     pub(crate) fn is_linux(self) -> bool {
         self.kind == "Linux"
     }
@@ -47,34 +64,36 @@ pub trait Catalog: Send + Sync {
     /// Which state of knowledge this is; stands in every enriched scan.
     fn version(&self) -> &str;
 
-    /// What is known about `update` on `os`, if anything is. Called once for every update of every
-    /// scan.
-    fn advise(&self, os: Os<'_>, update: &Update<'_>) -> Option<Advice<'_>>;
+    /// What is known about each of `updates`, in their order. They are all that one scan of a
+    /// computer with `os` lists: what is installed tells which holes an available version closes.
+    fn advise(&self, os: Os<'_>, updates: &[Update<'_>]) -> Vec<Option<Arc<Advice>>>;
 }
 
 /// What a catalog knows about one update. What it does not know is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Advice<'c> {
-    /// A classification of the `Update` table.
-    pub classification: &'c str,
+pub struct Advice {
+    /// A classification of the `Update` table; empty where the catalog has no word on that.
+    pub classification: &'static str,
     /// Ids of the catalog's entries, joined with `;`.
-    pub advisory_ids: Cow<'c, str>,
+    pub advisory_ids: String,
     /// Windows: `Critical`, `Important`, `Moderate`, `Low`.
-    pub msrc_severity: &'c str,
-    /// Windows: MSRC bulletin, `MS17-010`.
-    pub msrc_bulletin_id: &'c str,
-    /// The vendor's bulletin or advisory id.
-    pub bulletin_id: &'c str,
+    pub msrc_severity: String,
+    /// Windows: MSRC bulletins, `MS17-010`, joined with `;`.
+    pub msrc_bulletin_id: String,
+    /// The vendor's bulletin or advisory ids, joined with `;`.
+    pub bulletin_id: String,
     /// Where to read it.
-    pub bulletin_url: &'c str,
+    pub bulletin_url: String,
     /// CVE ids, joined with `;`.
-    pub cve_numbers: Cow<'c, str>,
+    pub cve_numbers: String,
     /// Linux: severity as the vendor states it.
-    pub package_severity: &'c str,
+    pub package_severity: String,
     /// `neverreboots`, `canrequestreboot`, `alwaysreboots`.
-    pub reboot_behavior: &'c str,
+    pub reboot_behavior: String,
     /// When the vendor published the update.
     pub published_date: Option<Timestamp>,
+    /// Windows: installed updates, by KB number, that replace this needed one, joined with `;`.
+    pub superseded_by: String,
 }
 
 /// A catalog file cannot be used.
@@ -113,7 +132,7 @@ pub enum CatalogError {
 pub struct FileCatalog {
     version: String,
     /// In the order of the file, those with the same key side by side in its list below.
-    advisories: Vec<Advisory>,
+    advisories: Vec<(Advisory, Arc<Advice>)>,
     by_kb: HashMap<String, Vec<usize>>,
     by_package: HashMap<String, Vec<usize>>,
 }
@@ -205,9 +224,9 @@ impl FileCatalog {
     }
 
     fn index(document: Document) -> Result<Self, (String, String)> {
-        let Document { version, mut advisories } = document;
+        let Document { version, advisories } = document;
         let mut ids = HashSet::new();
-        for advisory in &mut advisories {
+        for advisory in &advisories {
             if let Err(problem) = advisory.check() {
                 return Err((advisory.id.clone(), problem));
             }
@@ -229,7 +248,28 @@ impl FileCatalog {
         for list in by_kb.values_mut().chain(by_package.values_mut()) {
             list.sort_by_key(|at| advisories.get(*at).map(Advisory::rank));
         }
+        let advisories = advisories
+            .into_iter()
+            .map(|advisory| {
+                let advice = Arc::new(advisory.advice());
+                (advisory, advice)
+            })
+            .collect();
         Ok(Self { version, advisories, by_kb, by_package })
+    }
+
+    fn one(&self, os: Os<'_>, update: &Update<'_>) -> Option<Arc<Advice>> {
+        let candidates = if os.is_linux() {
+            self.by_package.get(update.product.as_ref())?
+        } else {
+            self.by_kb.get(title::kb_of(update))?
+        };
+        candidates
+            .iter()
+            .filter_map(|at| self.advisories.get(*at))
+            .filter(|(advisory, _)| advisory.applies.covers(os, update))
+            .map(|(_, advice)| Arc::clone(advice))
+            .reduce(|first, next| Arc::new(merge(&first, &next)))
     }
 }
 
@@ -238,20 +278,8 @@ impl Catalog for FileCatalog {
         &self.version
     }
 
-    fn advise(&self, os: Os<'_>, update: &Update<'_>) -> Option<Advice<'_>> {
-        let candidates = if os.is_linux() {
-            self.by_package.get(update.product.as_ref())?
-        } else if update.kbid.is_empty() {
-            self.by_kb.get(title::kb(&update.title))?
-        } else {
-            self.by_kb.get(title::kb_digits(&update.kbid))?
-        };
-        candidates
-            .iter()
-            .filter_map(|at| self.advisories.get(*at))
-            .filter(|advisory| advisory.applies.covers(os, update))
-            .map(Advisory::advice)
-            .reduce(|first, next| merge(first, &next))
+    fn advise(&self, os: Os<'_>, updates: &[Update<'_>]) -> Vec<Option<Arc<Advice>>> {
+        updates.iter().map(|update| self.one(os, update)).collect()
     }
 }
 
@@ -270,81 +298,86 @@ impl Match {
 }
 
 impl Advisory {
-    /// Checks what the JSON's shape does not say, and spells the classification as the table does.
-    fn check(&mut self) -> Result<(), String> {
+    /// Checks what the JSON's shape does not say.
+    fn check(&self) -> Result<(), String> {
         let Match { kb, product, package, os, fixed } = &self.applies;
-        let known = match (kb, package) {
+        match (kb, package) {
             (Some(_), None) if os.is_some() || fixed.is_some() => {
-                return Err("matches by kb, which goes with product only".to_owned());
+                Err("matches by kb, which goes with product only".to_owned())
             }
             (None, Some(_)) if product.is_some() => {
-                return Err("matches by package, which goes with os and fixed only".to_owned());
+                Err("matches by package, which goes with os and fixed only".to_owned())
             }
-            (Some(_), None) => classify::windows_class(&self.classification),
-            (None, Some(_)) => classify::linux_class(&self.classification),
-            _ => return Err("must match by either kb or package".to_owned()),
-        };
-        let Some(class) = known else {
-            return Err(format!("has the unknown classification `{}`", self.classification));
-        };
-        class.clone_into(&mut self.classification);
-        Ok(())
+            (None, None) | (Some(_), Some(_)) => {
+                Err("must match by either kb or package".to_owned())
+            }
+            _ if self.class().is_none() => {
+                Err(format!("has the unknown classification `{}`", self.classification))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The classification as the table spells it.
+    fn class(&self) -> Option<&'static str> {
+        match self.applies.kb {
+            Some(_) => classify::windows_class(&self.classification),
+            None => classify::linux_class(&self.classification),
+        }
     }
 
     fn rank(&self) -> u8 {
-        match self.classification.as_str() {
-            classify::CRITICAL => 0,
-            classify::SECURITY => 1,
+        match self.class() {
+            Some(classify::CRITICAL) => 0,
+            Some(classify::SECURITY) => 1,
             _ => 2,
         }
     }
 
-    fn advice(&self) -> Advice<'_> {
+    fn advice(&self) -> Advice {
         Advice {
-            classification: &self.classification,
-            advisory_ids: Cow::Borrowed(&self.id),
-            msrc_severity: &self.msrc_severity,
-            msrc_bulletin_id: &self.msrc_bulletin_id,
-            bulletin_id: &self.bulletin_id,
-            bulletin_url: &self.bulletin_url,
-            cve_numbers: Cow::Borrowed(&self.cves),
-            package_severity: &self.package_severity,
-            reboot_behavior: &self.reboot_behavior,
+            classification: self.class().unwrap_or_default(),
+            advisory_ids: self.id.clone(),
+            msrc_severity: self.msrc_severity.clone(),
+            msrc_bulletin_id: self.msrc_bulletin_id.clone(),
+            bulletin_id: self.bulletin_id.clone(),
+            bulletin_url: self.bulletin_url.clone(),
+            cve_numbers: self.cves.clone(),
+            package_severity: self.package_severity.clone(),
+            reboot_behavior: self.reboot_behavior.clone(),
             published_date: self.published_date,
+            superseded_by: String::new(),
         }
     }
 }
 
 /// Several advisories about one update: `first` has the word, `next` fills its gaps, and ids and
 /// CVEs add up.
-fn merge<'c>(first: Advice<'c>, next: &Advice<'c>) -> Advice<'c> {
-    fn either<'c>(first: &'c str, next: &'c str) -> &'c str {
-        if first.is_empty() { next } else { first }
+fn merge(first: &Advice, next: &Advice) -> Advice {
+    fn either(first: &str, next: &str) -> String {
+        if first.is_empty() { next } else { first }.to_owned()
     }
-    fn both<'c>(first: Cow<'c, str>, next: &str) -> Cow<'c, str> {
-        let missing: Vec<&str> = next
-            .split(';')
-            .filter(|item| !item.is_empty() && !first.split(';').any(|had| had == *item))
-            .collect();
-        if missing.is_empty() {
-            first
-        } else if first.is_empty() {
-            missing.join(";").into()
-        } else {
-            format!("{first};{}", missing.join(";")).into()
+    fn both(first: &str, next: &str) -> String {
+        let mut all: Vec<&str> = first.split(';').filter(|item| !item.is_empty()).collect();
+        for item in next.split(';').filter(|item| !item.is_empty()) {
+            if !all.contains(&item) {
+                all.push(item);
+            }
         }
+        all.join(";")
     }
     Advice {
         classification: first.classification,
-        advisory_ids: both(first.advisory_ids, &next.advisory_ids),
-        msrc_severity: either(first.msrc_severity, next.msrc_severity),
-        msrc_bulletin_id: either(first.msrc_bulletin_id, next.msrc_bulletin_id),
-        bulletin_id: either(first.bulletin_id, next.bulletin_id),
-        bulletin_url: either(first.bulletin_url, next.bulletin_url),
-        cve_numbers: both(first.cve_numbers, &next.cve_numbers),
-        package_severity: either(first.package_severity, next.package_severity),
-        reboot_behavior: either(first.reboot_behavior, next.reboot_behavior),
+        advisory_ids: both(&first.advisory_ids, &next.advisory_ids),
+        msrc_severity: either(&first.msrc_severity, &next.msrc_severity),
+        msrc_bulletin_id: either(&first.msrc_bulletin_id, &next.msrc_bulletin_id),
+        bulletin_id: either(&first.bulletin_id, &next.bulletin_id),
+        bulletin_url: either(&first.bulletin_url, &next.bulletin_url),
+        cve_numbers: both(&first.cve_numbers, &next.cve_numbers),
+        package_severity: either(&first.package_severity, &next.package_severity),
+        reboot_behavior: either(&first.reboot_behavior, &next.reboot_behavior),
         published_date: first.published_date.or(next.published_date),
+        superseded_by: String::new(),
     }
 }
 
@@ -357,8 +390,17 @@ pub(crate) mod tests {
         FileCatalog::index(document).map_err(|(id, problem)| format!("{id} {problem}"))
     }
 
-    const WINDOWS: Os<'_> = Os { kind: "Windows", name: "Windows Server 2016 Datacenter" };
-    const UBUNTU: Os<'_> = Os { kind: "Linux", name: "Ubuntu" };
+    const WINDOWS: Os<'_> = Os {
+        kind: "Windows",
+        name: "Windows Server 2016 Datacenter",
+        version: "10.0.14393",
+        full_name: "",
+    };
+    const UBUNTU: Os<'_> = Os { kind: "Linux", name: "Ubuntu", version: "16.04", full_name: "" };
+
+    fn advise(catalog: &FileCatalog, os: Os<'_>, update: &Update<'_>) -> Option<Arc<Advice>> {
+        catalog.advise(os, std::slice::from_ref(update)).pop().unwrap()
+    }
 
     fn sample() -> FileCatalog {
         catalog(
@@ -381,13 +423,13 @@ pub(crate) mod tests {
         let by_number = Update { kbid: "4012212".into(), ..Update::default() };
         let by_title = Update { title: "Rollup (KB4012212)".into(), ..Update::default() };
         for update in [&by_number, &by_title] {
-            let advice = catalog.advise(WINDOWS, update).unwrap();
+            let advice = advise(&catalog, WINDOWS, update).unwrap();
             assert_eq!(advice.classification, "Updates");
-            assert!(matches!(advice.advisory_ids, Cow::Borrowed("A")));
+            assert_eq!(advice.advisory_ids, "A");
             assert_eq!(advice.cve_numbers, "CVE-1;CVE-2");
         }
-        assert_eq!(catalog.advise(WINDOWS, &Update::default()), None);
-        assert_eq!(catalog.advise(UBUNTU, &by_number), None);
+        assert_eq!(advise(&catalog, WINDOWS, &Update::default()), None);
+        assert_eq!(advise(&catalog, UBUNTU, &by_number), None);
     }
 
     #[test]
@@ -395,7 +437,7 @@ pub(crate) mod tests {
         let product = "Windows Server 2016".into();
         let update = Update { kbid: "4012212".into(), product, ..Update::default() };
         let catalog = sample();
-        let advice = catalog.advise(WINDOWS, &update).unwrap();
+        let advice = advise(&catalog, WINDOWS, &update).unwrap();
         assert_eq!(advice.classification, "Security Updates");
         assert_eq!(advice.advisory_ids, "B;A");
         assert_eq!(advice.cve_numbers, "CVE-2;CVE-3;CVE-1");
@@ -411,11 +453,11 @@ pub(crate) mod tests {
             product_version: version.into(),
             ..Update::default()
         };
-        assert!(catalog.advise(UBUNTU, &update("1.0.2g-1")).is_some());
-        assert!(catalog.advise(UBUNTU, &update("1.0.2g-2")).is_none());
-        let centos = Os { kind: "Linux", name: "CentOS Linux" };
-        assert!(catalog.advise(centos, &update("1.0.2g-1")).is_none());
-        assert!(catalog.advise(WINDOWS, &update("1.0.2g-1")).is_none());
+        assert!(advise(&catalog, UBUNTU, &update("1.0.2g-1")).is_some());
+        assert!(advise(&catalog, UBUNTU, &update("1.0.2g-2")).is_none());
+        let centos = Os { kind: "Linux", name: "CentOS Linux", ..Os::default() };
+        assert!(advise(&catalog, centos, &update("1.0.2g-1")).is_none());
+        assert!(advise(&catalog, WINDOWS, &update("1.0.2g-1")).is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use patchline_schemas::{Update, Verdict};
 
-use crate::catalog::{Catalog, Os};
+use crate::catalog::{Advice, Os};
 
 /// Classification of what mends a grave bug that is no security problem.
 pub const CRITICAL: &str = "Critical Updates";
@@ -41,37 +41,39 @@ pub(crate) fn linux_class(name: &str) -> Option<&'static str> {
     LINUX.into_iter().find(|class| class.eq_ignore_ascii_case(name))
 }
 
-/// Judges `update` on `os`.
-pub fn verdict<'a>(
-    os: Os<'_>,
-    update: &Update<'a>,
-    catalog: &'a (impl Catalog + ?Sized),
-) -> Verdict<'a> {
-    if let Some(advice) = catalog.advise(os, update) {
+/// Judges `update` on `os` by what the catalog says of it.
+#[must_use]
+pub fn verdict<'a>(os: Os<'_>, update: &Update<'a>, advice: Option<&'a Advice>) -> Verdict<'a> {
+    let (hint, hint_source) = hinted(os, &update.classification);
+    let Some(advice) = advice else {
         return Verdict {
-            classification: advice.classification.into(),
-            classification_source: "catalog".into(),
-            advisory_ids: advice.advisory_ids,
-            msrc_severity: advice.msrc_severity.into(),
-            msrc_bulletin_id: advice.msrc_bulletin_id.into(),
-            bulletin_id: advice.bulletin_id.into(),
-            bulletin_url: advice.bulletin_url.into(),
-            cve_numbers: advice.cve_numbers,
-            package_severity: advice.package_severity.into(),
-            reboot_behavior: match advice.reboot_behavior {
-                "" => update.reboot_behavior.clone(),
-                known => known.into(),
-            },
-            published_date: update.published_date.or(advice.published_date),
+            classification: hint.into(),
+            classification_source: hint_source.into(),
+            reboot_behavior: update.reboot_behavior.clone(),
+            published_date: update.published_date,
+            ..Verdict::default()
         };
-    }
-    let (classification, source) = hinted(os, &update.classification);
+    };
+    let (classification, source) = match advice.classification {
+        "" => (hint, hint_source),
+        known => (known, "catalog"),
+    };
     Verdict {
         classification: classification.into(),
         classification_source: source.into(),
-        reboot_behavior: update.reboot_behavior.clone(),
-        published_date: update.published_date,
-        ..Verdict::default()
+        advisory_ids: advice.advisory_ids.as_str().into(),
+        msrc_severity: advice.msrc_severity.as_str().into(),
+        msrc_bulletin_id: advice.msrc_bulletin_id.as_str().into(),
+        bulletin_id: advice.bulletin_id.as_str().into(),
+        bulletin_url: advice.bulletin_url.as_str().into(),
+        cve_numbers: advice.cve_numbers.as_str().into(),
+        package_severity: advice.package_severity.as_str().into(),
+        reboot_behavior: match advice.reboot_behavior.as_str() {
+            "" => update.reboot_behavior.clone(),
+            known => known.into(),
+        },
+        published_date: update.published_date.or(advice.published_date),
+        superseded_by: advice.superseded_by.as_str().into(),
     }
 }
 
@@ -96,11 +98,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::FileCatalog;
+    use crate::catalog::Catalog;
     use crate::catalog::tests::catalog;
 
-    const LINUX_OS: Os<'_> = Os { kind: "Linux", name: "Ubuntu" };
-    const WINDOWS_OS: Os<'_> = Os { kind: "Windows", name: "Windows Server 2016" };
+    const LINUX_OS: Os<'_> =
+        Os { kind: "Linux", name: "Ubuntu", version: "16.04", full_name: "Ubuntu 16.04" };
+    const WINDOWS_OS: Os<'_> =
+        Os { kind: "Windows", name: "Windows Server 2016", version: "", full_name: "" };
 
     #[test]
     fn without_a_catalog_the_computers_hint_counts() {
@@ -117,8 +121,7 @@ mod tests {
         ];
         for (os, hint, classification, source) in cases {
             let update = Update { classification: hint.into(), ..Update::default() };
-            let empty = FileCatalog::empty();
-            let verdict = verdict(os, &update, &empty);
+            let verdict = verdict(os, &update, None);
             assert_eq!(verdict.classification, classification, "{os:?} {hint}");
             assert_eq!(verdict.classification_source, source, "{os:?} {hint}");
             assert_eq!(verdict.advisory_ids, "");
@@ -142,11 +145,15 @@ mod tests {
             published_date: published,
             ..Update::default()
         };
-        let judged = verdict(WINDOWS_OS, &update("1", Some(Timestamp(7))), &catalog).into_parts();
+        let judge = |update: Update<'static>| {
+            let advice = catalog.advise(WINDOWS_OS, std::slice::from_ref(&update)).pop().unwrap();
+            verdict(WINDOWS_OS, &update, advice.as_deref()).into_parts()
+        };
+        let judged = judge(update("1", Some(Timestamp(7))));
         assert_eq!(judged, ("Security Updates", "catalog", "A", "alwaysreboots", Some(7)));
-        let judged = verdict(WINDOWS_OS, &update("1", None), &catalog).into_parts();
+        let judged = judge(update("1", None));
         assert_eq!(judged.4, Some(1_489_449_600_000));
-        let judged = verdict(WINDOWS_OS, &update("2", None), &catalog).into_parts();
+        let judged = judge(update("2", None));
         assert_eq!(judged, ("Feature Packs", "catalog", "B", "neverreboots", None));
     }
 

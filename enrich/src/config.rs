@@ -36,8 +36,15 @@ pub struct EnrichConfig {
     pub batch_bytes_max: usize,
     /// Milliseconds after its first message at which a batch is closed.
     pub batch_age_max_ms: u64,
-    /// The catalog; without one, the computers' own hints count.
+    /// A catalog in one file, in place of the topic's.
     pub catalog_file: Option<PathBuf>,
+    /// Where to keep a snapshot of the topic's catalog, so that a restart need not read the whole topic.
+    pub catalog_snapshot: Option<PathBuf>,
+    /// Milliseconds between two snapshots, as long as anything changes.
+    pub catalog_snapshot_interval_ms: u64,
+    /// Milliseconds that the stage waits, once Kafka answers, for the catalog to be complete. After
+    /// that it starts with what is there.
+    pub catalog_wait_ms: u64,
     /// Milliseconds after which the broker gives a transaction up. So long can a crashed process,
     /// until it is restarted, hold up the readers of its output.
     pub transaction_timeout_ms: u64,
@@ -56,6 +63,9 @@ impl Default for EnrichConfig {
             batch_bytes_max: 4 * 1024 * 1024,
             batch_age_max_ms: 100,
             catalog_file: None,
+            catalog_snapshot: None,
+            catalog_snapshot_interval_ms: 60_000,
+            catalog_wait_ms: 120_000,
             transaction_timeout_ms: 15_000,
             hang_timeout_ms: 60_000,
             shutdown_timeout_ms: 30_000,
@@ -70,6 +80,16 @@ impl EnrichConfig {
 
     pub(crate) fn transaction_timeout(&self) -> Duration {
         Duration::from_millis(self.transaction_timeout_ms)
+    }
+
+    pub(crate) fn catalog_snapshot_interval(&self) -> Duration {
+        Duration::from_millis(self.catalog_snapshot_interval_ms)
+    }
+
+    /// How long the stage waits for the catalog.
+    #[must_use]
+    pub fn catalog_wait(&self) -> Duration {
+        Duration::from_millis(self.catalog_wait_ms)
     }
 
     pub(crate) fn hang_timeout(&self) -> Duration {
@@ -138,6 +158,19 @@ impl Settings for Config {
                 enrich.hang_timeout_ms, enrich.transaction_timeout_ms
             ));
         }
+        if enrich.catalog_snapshot_interval_ms < 1000 {
+            return Err(format!(
+                "enrich.catalog_snapshot_interval_ms = {} must be at least 1000: each writes the whole catalog",
+                enrich.catalog_snapshot_interval_ms
+            ));
+        }
+        if enrich.catalog_file.is_some() && enrich.catalog_snapshot.is_some() {
+            return Err(
+                "enrich.catalog_snapshot is of the topic's catalog, which enrich.catalog_file replaces: \
+                 set one of them"
+                    .to_owned(),
+            );
+        }
         if let Some(key) = FIXED.into_iter().find(|key| self.kafka.settings.contains_key(*key)) {
             return Err(format!("kafka.settings must not set {key}: exactly-once rests on it"));
         }
@@ -164,6 +197,14 @@ mod tests {
             change(&mut config.enrich);
             config.check().unwrap_err()
         };
+        assert!(
+            refused(|enrich| enrich.catalog_snapshot_interval_ms = 0).contains("snapshot_interval")
+        );
+        let both = refused(|enrich| {
+            enrich.catalog_file = Some("a".into());
+            enrich.catalog_snapshot = Some("b".into());
+        });
+        assert!(both.contains("enrich.catalog_file replaces"), "{both}");
         assert!(refused(|enrich| enrich.instance_id.clear()).contains("instance_id"));
         assert!(refused(|enrich| enrich.batch_messages_max = 0).contains("batch_messages_max"));
         assert!(refused(|enrich| enrich.hang_timeout_ms = 15_000).contains("hang_timeout_ms"));

@@ -8,11 +8,17 @@
 //! each raw message into an enriched one or a rejection, asking [`classify`] about every update
 //! (which asks the [`catalog`]) and [`summary`] about the scan as a whole.
 
+pub mod advisories;
 pub mod catalog;
 pub mod classify;
 mod clients;
 pub mod config;
+mod current;
+pub mod follow;
+pub mod index;
 pub mod metrics;
+pub mod reclassify;
+pub mod snapshot;
 pub mod stage;
 pub mod summary;
 mod title;
@@ -21,6 +27,7 @@ mod watchdog;
 
 pub use catalog::{Advice, Catalog, FileCatalog, Os};
 pub use config::Config;
+pub use current::Current;
 pub use metrics::Metrics;
 pub use stage::{Stage, StageError};
 pub use transform::{Class, Rejection, Source, Transform};

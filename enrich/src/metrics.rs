@@ -1,11 +1,13 @@
 //! What the stage counts. Names begin with `patchline_enrich_`; counts are of committed
 //! transactions, so that what was repeated is not counted twice.
 
+use patchline_schemas::Timestamp;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector, exponential_buckets,
 };
 
+use crate::index::MemoCounters;
 use crate::transform::Class;
 
 /// The stage's metrics. Cheap to clone; clones count together.
@@ -35,6 +37,16 @@ pub struct Metrics {
     pub lag: IntGaugeVec,
     /// 1, labelled with the version of the catalog.
     pub catalog: IntGaugeVec,
+    /// Advisories in the catalog.
+    pub catalog_advisories: IntGauge,
+    /// When the catalog last changed here, in seconds since 1970.
+    pub catalog_changed: IntGauge,
+    /// When the newest entry of the catalog was published to its topic, in seconds since 1970.
+    pub catalog_newest: IntGauge,
+    /// Messages of the catalog's topic that could not be used.
+    pub catalog_unreadable: IntCounter,
+    /// How often a verdict was remembered.
+    pub memo: MemoCounters,
 }
 
 /// Outcome of a transaction that took effect.
@@ -76,8 +88,25 @@ impl Metrics {
             rebalances: counters("rebalances_total", "rebalances of the group", "event")?,
             lag: gauges("lag_messages", "messages not read yet", "topic")?,
             catalog: gauges("catalog_info", "the catalog in use", "version")?,
+            catalog_advisories: gauge("catalog_advisories", "advisories in the catalog")?,
+            catalog_changed: gauge(
+                "catalog_changed_timestamp_seconds",
+                "when the catalog last changed here",
+            )?,
+            catalog_newest: gauge(
+                "catalog_newest_timestamp_seconds",
+                "when the newest entry of the catalog was published",
+            )?,
+            catalog_unreadable: counter(
+                "catalog_unreadable_total",
+                "messages of the catalog that could not be used",
+            )?,
+            memo: MemoCounters {
+                hits: counter("memo_hits_total", "updates whose verdict was remembered")?,
+                misses: counter("memo_misses_total", "updates whose verdict had to be found")?,
+            },
         };
-        let all: [Box<dyn Collector>; 12] = [
+        let all: [Box<dyn Collector>; 18] = [
             Box::new(metrics.messages_in.clone()),
             Box::new(metrics.messages_out.clone()),
             Box::new(metrics.updates.clone()),
@@ -90,6 +119,12 @@ impl Metrics {
             Box::new(metrics.rebalances.clone()),
             Box::new(metrics.lag.clone()),
             Box::new(metrics.catalog.clone()),
+            Box::new(metrics.catalog_advisories.clone()),
+            Box::new(metrics.catalog_changed.clone()),
+            Box::new(metrics.catalog_newest.clone()),
+            Box::new(metrics.catalog_unreadable.clone()),
+            Box::new(metrics.memo.hits.clone()),
+            Box::new(metrics.memo.misses.clone()),
         ];
         for one in all {
             registry.register(one)?;
@@ -103,6 +138,14 @@ impl Metrics {
         }
         Ok(metrics)
     }
+
+    /// Notes that the catalog `version` is in use from now on.
+    pub fn use_catalog(&self, version: &str, advisories: usize) {
+        self.catalog.reset();
+        self.catalog.with_label_values(&[version]).set(1);
+        self.catalog_advisories.set(i64::try_from(advisories).unwrap_or(i64::MAX));
+        self.catalog_changed.set(Timestamp::now().0 / 1000);
+    }
 }
 
 fn name(suffix: &str) -> String {
@@ -111,6 +154,10 @@ fn name(suffix: &str) -> String {
 
 fn counter(suffix: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
     IntCounter::new(name(suffix), help)
+}
+
+fn gauge(suffix: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    IntGauge::new(name(suffix), help)
 }
 
 fn counters(suffix: &str, help: &str, label: &str) -> Result<IntCounterVec, prometheus::Error> {

@@ -19,13 +19,14 @@
 //! consumer's read-ahead, one batch, and one message's enriched form.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use patchline_runtime::admin::Readiness;
 use patchline_schemas::topic::dead_letter;
-use patchline_schemas::{Timestamp, Topics};
+use patchline_schemas::{Codec, Timestamp, Topics};
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clients::{self, Deliveries, Group, READY};
 use crate::config::Config;
+use crate::current::Current;
 use crate::metrics::{ABORTED, COMMITTED, Metrics};
 use crate::transform::{Class, Rejection, Source, Transform};
 use crate::watchdog::Watchdog;
@@ -133,7 +135,8 @@ type Position = (Source, i32, i64);
 pub struct Stage {
     config: Config,
     topics: Topics,
-    transform: Transform,
+    codec: Arc<Codec>,
+    catalog: Current,
     metrics: Metrics,
     readiness: Readiness,
     shutdown: CancellationToken,
@@ -144,13 +147,14 @@ impl Stage {
     #[must_use]
     pub fn new(
         config: Config,
-        transform: Transform,
+        codec: Codec,
+        catalog: Current,
         metrics: Metrics,
         readiness: Readiness,
         shutdown: CancellationToken,
     ) -> Self {
         let topics = Topics::new(&config.kafka.topic_prefix);
-        Self { config, topics, transform, metrics, readiness, shutdown }
+        Self { config, topics, codec: Arc::new(codec), catalog, metrics, readiness, shutdown }
     }
 
     /// Runs on the calling thread until shutdown; the open batch is then committed and the group left.
@@ -198,6 +202,7 @@ impl Stage {
         let mut session = Session {
             stage: self,
             watchdog,
+            transform: self.transform(),
             producer,
             dead_letter_partitions,
             refused: HashMap::new(),
@@ -242,6 +247,11 @@ impl Stage {
         Ok(i32::try_from(partitions(&topics.dead_letters)?).unwrap_or(i32::MAX))
     }
 
+    /// A transform with the catalog that is in use now.
+    fn transform(&self) -> Transform {
+        Transform::new(Arc::clone(&self.codec), self.catalog.get())
+    }
+
     fn source(&self, topic: &str) -> Source {
         if topic == self.topics.scans { Source::Scans } else { Source::RunProgress }
     }
@@ -284,6 +294,8 @@ enum Refused {
 struct Session<'s> {
     stage: &'s Stage,
     watchdog: &'s Watchdog,
+    /// Changes between batches only: all of a batch is judged by one catalog.
+    transform: Transform,
     producer: Outputs,
     dead_letter_partitions: i32,
     /// Messages whose enriched form the broker refused for its size, and of how many the dead letter too.
@@ -379,6 +391,7 @@ impl Session<'_> {
         metadata: &ConsumerGroupMetadata,
     ) -> Result<(), Failure> {
         let began = Instant::now();
+        self.transform = self.stage.transform();
         self.producer
             .begin_transaction()
             .map_err(|error| Failure::Fatal(self.fatal("begin a transaction", error)))?;
@@ -405,7 +418,7 @@ impl Session<'_> {
         let payload = message.payload().unwrap_or_default();
         let arrived = message.timestamp().to_millis().map(Timestamp);
         let began = Instant::now();
-        let mut enriched = stage.transform.apply(source, payload, arrived, &mut self.out);
+        let mut enriched = self.transform.apply(source, payload, arrived, &mut self.out);
         tally.transform += began.elapsed();
         let refused = self.refused.get(&(source, message.partition(), message.offset())).copied();
         if refused.is_some() && enriched.is_ok() {
@@ -517,7 +530,7 @@ impl Session<'_> {
         let rejected = {
             let payload = message.payload().unwrap_or_default();
             let arrived = message.timestamp().to_millis().map(Timestamp);
-            self.stage.transform.apply(source, payload, arrived, &mut self.out).is_err()
+            self.transform.apply(source, payload, arrived, &mut self.out).is_err()
         };
         let letter = rejected || self.refused.contains_key(&at);
         self.refused.insert(at, if letter { Refused::Letter } else { Refused::Enriched });

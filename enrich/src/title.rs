@@ -1,5 +1,7 @@
 //! What the title of an update tells, for reports that tell it nowhere else.
 
+use patchline_schemas::Update;
+
 /// The KB number in a Windows title, digits only: `4012212` of `... (KB4012212)`. Empty when the
 /// title names none.
 pub(crate) fn kb(title: &str) -> &str {
@@ -8,6 +10,11 @@ pub(crate) fn kb(title: &str) -> &str {
         Some((digits, _)) if is_number(digits) => digits,
         _ => "",
     }
+}
+
+/// The KB number of a Windows update, digits only: its own, else its title's.
+pub(crate) fn kb_of<'u>(update: &'u Update<'_>) -> &'u str {
+    if update.kbid.is_empty() { kb(&update.title) } else { kb_digits(&update.kbid) }
 }
 
 /// The digits of a KB number, whether or not it was written with its prefix.

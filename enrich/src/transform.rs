@@ -9,13 +9,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use patchline_runtime::kafka::MESSAGE_BYTES_MAX;
+pub use patchline_schemas::topic::dead_letter::Class;
 use patchline_schemas::validate::check_clock;
 use patchline_schemas::{
     Codec, DecodeError, EncodeError, EnrichedRunProgress, EnrichedScan, EnrichedUpdate, Invalid,
     RunProgress, Scan, Timestamp, Update, Validate,
 };
 
-use crate::catalog::{Catalog, Os};
+use crate::catalog::{Advice, Catalog, Os};
 use crate::{classify, summary, title};
 
 /// Which raw topic a message comes from.
@@ -25,52 +26,6 @@ pub enum Source {
     Scans,
     /// Raw run progress; becomes enriched run progress.
     RunProgress,
-}
-
-/// Why a message is rejected: the `error-class` of its dead letter and the label it is counted under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
-    /// No framing of ours.
-    Framing,
-    /// Written with a schema that is not known here.
-    UnknownSchema,
-    /// A record that this topic does not carry.
-    WrongRecord,
-    /// The bytes do not fit their schema.
-    Datum,
-    /// A field makes no sense.
-    Invalid,
-    /// Dated too far after its arrival.
-    Clock,
-    /// Enriched, it would be larger than a message may be.
-    TooLarge,
-}
-
-impl Class {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Framing,
-        Self::UnknownSchema,
-        Self::WrongRecord,
-        Self::Datum,
-        Self::Invalid,
-        Self::Clock,
-        Self::TooLarge,
-    ];
-
-    /// As headers and labels spell it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Framing => "framing",
-            Self::UnknownSchema => "unknown-schema",
-            Self::WrongRecord => "wrong-record",
-            Self::Datum => "datum",
-            Self::Invalid => "invalid",
-            Self::Clock => "clock",
-            Self::TooLarge => "too-large",
-        }
-    }
 }
 
 /// A message that goes to the dead letters.
@@ -84,13 +39,7 @@ pub struct Rejection {
 
 impl From<DecodeError> for Rejection {
     fn from(error: DecodeError) -> Self {
-        let class = match error {
-            DecodeError::Framing { .. } => Class::Framing,
-            DecodeError::UnknownSchema(_) => Class::UnknownSchema,
-            DecodeError::WrongRecord { .. } => Class::WrongRecord,
-            DecodeError::Datum(_) | DecodeError::NotCurrent => Class::Datum,
-        };
-        Self { class, text: error.to_string() }
+        Self { class: error.class(), text: error.to_string() }
     }
 }
 
@@ -117,15 +66,15 @@ pub struct Counts {
 
 /// Enriches raw messages with a catalog.
 pub struct Transform {
-    codec: Codec,
+    codec: Arc<Codec>,
     catalog: Arc<dyn Catalog>,
 }
 
 impl Transform {
     /// A transform that reads and writes by `codec` and asks `catalog`.
     #[must_use]
-    pub fn new(codec: Codec, catalog: Arc<dyn Catalog>) -> Self {
-        Self { codec, catalog }
+    pub fn new(codec: impl Into<Arc<Codec>>, catalog: Arc<dyn Catalog>) -> Self {
+        Self { codec: codec.into(), catalog }
     }
 
     /// Enriches `message`, which arrived from `source` at `arrived`, into `out`, whose former content
@@ -144,9 +93,11 @@ impl Transform {
         let message = &self.codec.current(message)?;
         let counts = match source {
             Source::Scans => {
-                let scan: Scan<'_> = self.codec.decode(message)?;
+                let mut scan: Scan<'_> = self.codec.decode(message)?;
                 check(&scan, arrived)?;
-                let (enriched, counts) = enrich(scan, self.catalog.as_ref());
+                let reported = std::mem::take(&mut scan.updates);
+                let advice = self.catalog.advise(Os::of(&scan), &reported);
+                let (enriched, counts) = enrich(scan, reported, &advice, self.catalog.version());
                 self.codec.encode(&enriched, out)?;
                 counts
             }
@@ -179,22 +130,27 @@ fn check(report: &impl Validate, arrived: Option<Timestamp>) -> Result<(), Rejec
     }
 }
 
-/// A scan with every distinct update judged, and its summary.
-fn enrich<'a>(mut scan: Scan<'a>, catalog: &'a dyn Catalog) -> (EnrichedScan<'a>, Counts) {
-    let reported = std::mem::take(&mut scan.updates);
+/// A scan with every distinct update that it reported judged by what the catalog says of it, and its
+/// summary.
+fn enrich<'a>(
+    scan: Scan<'a>,
+    reported: Vec<Update<'a>>,
+    advice: &'a [Option<Arc<Advice>>],
+    catalog_version: &'a str,
+) -> (EnrichedScan<'a>, Counts) {
     let repeated = repeated(&reported, &scan.os_type);
-    let os = Os { kind: &scan.os_type, name: &scan.os_name };
+    let os = Os::of(&scan);
     let mut updates = Vec::with_capacity(reported.len());
     for (at, update) in reported.into_iter().enumerate() {
         if !repeated.contains(&at) {
-            let verdict = classify::verdict(os, &update, catalog);
+            let advice = advice.get(at).and_then(Option::as_deref);
+            let verdict = classify::verdict(os, &update, advice);
             updates.push(EnrichedUpdate { update, verdict });
         }
     }
     let counts = Counts { updates: updates.len(), duplicates: repeated.len() };
     let summary = summary::summarize(scan.time_generated, &updates);
-    let catalog_version = catalog.version().into();
-    (EnrichedScan { scan, updates, summary, catalog_version }, counts)
+    (EnrichedScan { scan, updates, summary, catalog_version: catalog_version.into() }, counts)
 }
 
 /// Positions of updates whose key an earlier one has.

@@ -68,15 +68,20 @@ impl Cluster {
 
     /// Starts an instance of the binary.
     pub(crate) fn enrich(&self, instance_id: &str) -> Instance {
-        let port = free_port().unwrap();
-        let file = self.directory.join(format!("{instance_id}.toml"));
         let catalog = self.directory.join("catalog.json");
         std::fs::write(&catalog, CATALOG).unwrap();
+        self.enrich_with(instance_id, &format!("enrich.catalog_file = {catalog:?}"))
+    }
+
+    /// Starts an instance of the binary with one more setting.
+    pub(crate) fn enrich_with(&self, instance_id: &str, setting: &str) -> Instance {
+        let port = free_port().unwrap();
+        let file = self.directory.join(format!("{instance_id}.toml"));
         let settings = format!(
             "enrich.instance_id = \"{instance_id}\"\n\
              enrich.batch_messages_max = 40\n\
              enrich.transaction_timeout_ms = {}\n\
-             enrich.catalog_file = {catalog:?}\n\
+             {setting}\n\
              kafka.bootstrap = \"{}\"\n\
              kafka.settings = {{ \"session.timeout.ms\" = \"2000\", \"heartbeat.interval.ms\" = \"300\" }}\n\
              admin.listen = \"127.0.0.1:{port}\"\n",

@@ -12,6 +12,7 @@
     reason = "a failing test should stop at once"
 )]
 
+mod catalog;
 mod chaos;
 mod harness;
 mod service;
