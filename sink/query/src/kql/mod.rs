@@ -1,0 +1,5 @@
+//! KQL: its grammar, and the tree that it makes.
+
+mod parse;
+
+pub use parse::parse;
