@@ -16,7 +16,8 @@ use patchline_runtime::kafka::KafkaConfig;
 use patchline_schemas::codec::SchemaError;
 use patchline_schemas::topic::dead_letter;
 use patchline_schemas::{
-    Codec, EnrichedRunProgress, EnrichedScan, Heartbeat, Report, RunProgress, Scan,
+    Codec, EnrichedRunProgress, EnrichedScan, Event, Heartbeat, OfficeActivity, Report,
+    RunProgress, Scan,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -29,12 +30,14 @@ use crate::fleet::Rows;
 
 /// Rows of the views with one row a report.
 const ARRIVED: &str = "SELECT sum(count) FROM (SELECT count() AS count FROM UpdateSummary \
-    UNION ALL SELECT count() FROM UpdateRunProgress UNION ALL SELECT count() FROM Heartbeat)";
+    UNION ALL SELECT count() FROM UpdateRunProgress UNION ALL SELECT count() FROM Heartbeat \
+    UNION ALL SELECT count() FROM Event UNION ALL SELECT count() FROM OfficeActivity)";
 
 /// Each report id in these views, and how often it occurs.
 const REPORTS: &str = "SELECT toString(ReportId) AS id, count() AS count FROM (\
     SELECT ReportId FROM UpdateSummary UNION ALL SELECT ReportId FROM UpdateRunProgress \
-    UNION ALL SELECT ReportId FROM Heartbeat) GROUP BY ReportId";
+    UNION ALL SELECT ReportId FROM Heartbeat UNION ALL SELECT ReportId FROM Event \
+    UNION ALL SELECT ReportId FROM OfficeActivity) GROUP BY ReportId";
 
 /// Rows of `Update` beyond the first of one update on one computer.
 const REPEATED_UPDATES: &str = "SELECT toUInt64(count() - uniqExact(SourceComputerId, UpdateID, \
@@ -294,13 +297,17 @@ fn source(letter: &impl Message) -> Source {
 
 /// The id of the report in a letter, if it can be read at all.
 fn report_id(codec: &Codec, payload: &[u8]) -> Option<Uuid> {
-    let scan = || codec.decode::<Scan<'_>>(payload).ok().map(|scan| scan.report_id());
-    let progress = || codec.decode::<RunProgress<'_>>(payload).ok().map(|it| it.report_id());
-    let heartbeat = || codec.decode::<Heartbeat<'_>>(payload).ok().map(|it| it.report_id());
+    macro_rules! raw {
+        ($($record:ident)*) => {
+            None$(.or_else(|| codec.decode::<$record<'_>>(payload).ok().map(|it| it.report_id())))*
+        };
+    }
     let enriched = || codec.decode::<EnrichedScan<'_>>(payload).ok().map(|it| it.scan.report_id());
     let enriched_progress =
         || codec.decode::<EnrichedRunProgress<'_>>(payload).ok().map(|it| it.report.report_id());
-    scan().or_else(progress).or_else(heartbeat).or_else(enriched).or_else(enriched_progress)
+    raw!(Scan RunProgress Heartbeat Event OfficeActivity)
+        .or_else(enriched)
+        .or_else(enriched_progress)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use patchline_runtime::kafka::{KafkaConfig, create_topics};
+use patchline_runtime::kafka::{KafkaConfig, create_compacted_topics, create_topics};
 use patchline_schemas::Topics;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -403,8 +403,13 @@ impl Stack {
                 -1
             }
         };
-        let names = topics.all();
-        let created = create_topics(&config, &names, PARTITIONS, replication, TOPICS_TIMEOUT);
+        let (compacted, plain): (Vec<&str>, Vec<&str>) =
+            topics.all().into_iter().partition(|name| *name == topics.advisories);
+        let created = async {
+            create_topics(&config, &plain, PARTITIONS, replication, TOPICS_TIMEOUT).await?;
+            create_compacted_topics(&config, &compacted, PARTITIONS, replication, TOPICS_TIMEOUT)
+                .await
+        };
         ask_kafka("create the topics of the Kafka", &config.bootstrap, created)
     }
 

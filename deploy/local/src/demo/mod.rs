@@ -374,8 +374,8 @@ fn show_endpoints(stack: &Stack) {
     let (gateway, clickhouse) = (stack.gateway_url(), stack.clickhouse_url());
     println!(
         "\n\
-         gateway     {gateway}   POST /v1/scans, /v1/run-progress, /v1/heartbeats,\n\
-         {:35} /OperationalData.svc/PostJsonDataItems\n\
+         gateway     {gateway}   POST /v1/scans, /v1/run-progress, /v1/heartbeats, /v1/events,\n\
+         {:35} /v1/office-activity, /OperationalData.svc/PostJsonDataItems\n\
          Kafka       {}   topics {}.*\n\
          ClickHouse  {clickhouse}   curl '{clickhouse}/?database={}' -d 'SELECT count() FROM Update'",
         "",

@@ -1,5 +1,4 @@
-//! What the demo shows of the tables: compliance, and sample searches of the original service's
-//! documentation in SQL.
+//! What the demo shows of the tables: compliance, and some of the sample queries.
 
 use anyhow::Context;
 use clickhouse::Client;
@@ -39,42 +38,16 @@ const COMPLIANCE: [Question; 3] = [
     ),
 ];
 
-/// What the documents in `seeds/` say of a search, the search as they write it, and in SQL.
-const SAMPLES: [(&str, &str, &str); 4] = [
-    (
-        "Windows-based server computers that need updates",
-        "Type:Update OSType!=Linux UpdateState=Needed Optional=false Approved!=false | measure count() by Computer",
-        "SELECT Computer, count() AS count FROM Update \
-         WHERE OSType != 'Linux' AND UpdateState = 'Needed' AND NOT Optional AND Approved \
-         GROUP BY Computer ORDER BY count DESC, Computer",
+/// Samples of `sink/queries`; the titles and originals are theirs.
+const SAMPLES: [&str; 4] = [
+    include_str!("../../../../sink/queries/update/windows-computers-that-need-updates.sql"),
+    include_str!(
+        "../../../../sink/queries/update/linux-computers-missing-critical-or-security-updates.sql"
     ),
-    (
-        "List of all the Linux machines which have a package update available which addresses Critical or \
-         Security vulnerability",
-        "Type=Update and OSType=Linux and UpdateState!=\"Not needed\" and (Classification=\"Critical \
-         Updates\" OR Classification=\"Security Updates\") | measure count() by Computer",
-        "SELECT Computer, count() AS count FROM Update \
-         WHERE OSType = 'Linux' AND UpdateState != 'Not needed' \
-         AND Classification IN ('Critical Updates', 'Security Updates') \
-         GROUP BY Computer ORDER BY count DESC, Computer",
+    include_str!(
+        "../../../../sink/queries/update/critical-or-security-updates-where-updates-are-manual.sql"
     ),
-    (
-        "Critical or security updates needed by machines where updates are manually applied",
-        "Type=Update UpdateState=Needed Optional=false (Classification=\"Security Updates\" OR \
-         Classification=\"Critical Updates\") Computer IN {Type=UpdateSummary \
-         WindowsUpdateSetting=Manual | Distinct Computer} | Distinct KBID",
-        "SELECT DISTINCT KBID FROM Update WHERE UpdateState = 'Needed' AND NOT Optional \
-         AND Classification IN ('Security Updates', 'Critical Updates') \
-         AND Computer IN (SELECT Computer FROM UpdateSummary WHERE WindowsUpdateSetting = 'Manual') \
-         ORDER BY KBID",
-    ),
-    (
-        "Linux server with updates that failed an update run",
-        "Type:UpdateRunProgress InstallationStatus=failed | measure count() by Computer, Product, UpdateRunName",
-        "SELECT Computer, Product, UpdateRunName, count() AS count FROM UpdateRunProgress \
-         WHERE OSType = 'Linux' AND InstallationStatus ILIKE 'failed' \
-         GROUP BY Computer, Product, UpdateRunName ORDER BY count DESC, Computer, Product",
-    ),
+    include_str!("../../../../sink/queries/update-run-progress/failed-updates-by-product.sql"),
 ];
 
 /// The sample search for one computer, with its name in the place of `COMPUTER01.contoso.com`.
@@ -86,6 +59,22 @@ const COMPUTER_SAMPLE: (&str, &str, &str) = (
      FROM Update WHERE UpdateState = 'Needed' AND NOT Optional AND Computer = ? ORDER BY Title",
 );
 
+/// A sample's title, its first original and its query.
+fn parts(sample: &str) -> (String, String, String) {
+    let comment = |line: &&str| line.starts_with("--");
+    let text = |line: &str| line.trim_start_matches("--").trim().to_owned();
+    let title = sample.lines().next().map(text).unwrap_or_default();
+    let original: Vec<String> = sample
+        .lines()
+        .skip_while(|line| !line.starts_with("-- Original ("))
+        .skip(1)
+        .take_while(|line| line.starts_with("--   "))
+        .map(text)
+        .collect();
+    let sql: Vec<&str> = sample.lines().skip_while(comment).collect();
+    (title, original.join(" "), sql.join("\n"))
+}
+
 /// Prints the compliance summary.
 pub(super) async fn compliance(client: &Client) -> anyhow::Result<()> {
     for (heading, query) in COMPLIANCE {
@@ -96,8 +85,8 @@ pub(super) async fn compliance(client: &Client) -> anyhow::Result<()> {
 
 /// Prints the sample searches.
 pub(super) async fn samples(client: &Client) -> anyhow::Result<()> {
-    for (what, search, query) in SAMPLES {
-        print(client, &format!("{what}\n> {search}"), query, None, SOME_ROWS).await?;
+    for (title, original, query) in SAMPLES.into_iter().map(parts) {
+        print(client, &format!("{title}\n> {original}"), &query, None, SOME_ROWS).await?;
     }
     Ok(())
 }

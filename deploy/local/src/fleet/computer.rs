@@ -11,13 +11,20 @@ const LINUX_PERCENT: u32 = 60;
 
 const ROLES: [&str; 8] = ["web", "sql", "app", "file", "build", "mail", "cache", "mon"];
 const DOMAINS: [&str; 3] = ["contoso.com", "contoso.com", "fabrikam.com"];
-const GROUPS: [&str; 2] = ["SCOM-East", "SCOM-West"];
+pub(super) const GROUPS: [&str; 2] = ["SCOM-East", "SCOM-West"];
+const SOLUTIONS: [&str; 6] = ["", "", "", "", "security,updates", "security,changeTracking"];
 
 /// Share of computers on which an update run takes place between two rounds, of the missing updates
 /// that it takes on, and of those that then fail.
 const RUNS: f64 = 0.7;
 const TAKEN_ON: f64 = 0.6;
 const FAILS: f64 = 0.06;
+
+/// Of the missing updates that a run does not take on, the share that it says so of.
+const LEFT_OUT: f64 = 0.15;
+
+/// Of the updates that succeed, the share that did so when tried again.
+const RETRIED: f64 = 0.05;
 
 /// Share of computers that install everything, and do so right before they scan.
 const DILIGENT: f64 = 0.15;
@@ -34,6 +41,10 @@ pub(super) struct Computer {
     /// Of Operations Manager.
     pub(super) group: Option<&'static str>,
     pub(super) system: System,
+    /// Solutions that its agent names; most name none.
+    pub(super) solutions: &'static str,
+    /// It speaks for a failover cluster, with this Azure resource id.
+    pub(super) cluster: Option<String>,
     diligent: bool,
     /// Decides what happens on it. Nothing else draws from this, so that a computer's life is the
     /// same whether or not its reports are written out.
@@ -77,7 +88,75 @@ pub(super) struct Attempt {
     pub(super) product: String,
     pub(super) kb: String,
     pub(super) update_id: Uuid,
-    pub(super) succeeded: bool,
+    pub(super) outcome: Outcome,
+}
+
+/// How an update ended in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Succeeded { on_retry: bool },
+    Failed,
+    InstallFailed,
+    FailedToStart,
+    MaintenanceWindowExceeded,
+    NotIncluded,
+    Excluded,
+}
+
+impl Outcome {
+    const FAILURES: [Outcome; 4] = [
+        Outcome::Failed,
+        Outcome::InstallFailed,
+        Outcome::FailedToStart,
+        Outcome::MaintenanceWindowExceeded,
+    ];
+
+    /// As `InstallationStatus` has it.
+    pub(super) fn status(self) -> &'static str {
+        match self {
+            Outcome::Succeeded { .. } => "Succeeded",
+            Outcome::Failed => "Failed",
+            Outcome::InstallFailed => "InstallFailed",
+            Outcome::FailedToStart => "FailedToStart",
+            Outcome::MaintenanceWindowExceeded => "MaintenanceWindowExceeded",
+            Outcome::NotIncluded => "NotIncluded",
+            Outcome::Excluded => "Excluded",
+        }
+    }
+
+    pub(super) fn succeeded(self) -> bool {
+        matches!(self, Outcome::Succeeded { .. })
+    }
+
+    /// The run meant to install it.
+    pub(super) fn was_planned(self) -> bool {
+        !matches!(self, Outcome::NotIncluded | Outcome::Excluded)
+    }
+
+    /// Its installation began.
+    pub(super) fn began(self) -> bool {
+        self.succeeded() || matches!(self, Outcome::Failed | Outcome::InstallFailed)
+    }
+
+    /// Reports that the run makes of it: not started, in progress, ended.
+    pub(super) fn reports(self) -> usize {
+        1 + usize::from(self.was_planned()) + usize::from(self.began())
+    }
+}
+
+/// Decides over one missing update: nothing where the run leaves it out in silence. The Linux agent
+/// tells of success and failure only.
+fn outcome(rng: &mut Rng, taken_on: f64, fails: f64, tells_all: bool) -> Option<Outcome> {
+    if !chance(rng, taken_on) {
+        let left_out = if rng.bool() { Outcome::NotIncluded } else { Outcome::Excluded };
+        return (chance(rng, LEFT_OUT) && tells_all).then_some(left_out);
+    }
+    let failed = rng.choice(&Outcome::FAILURES).copied().filter(|_| tells_all);
+    Some(if chance(rng, fails) {
+        failed.unwrap_or(Outcome::Failed)
+    } else {
+        Outcome::Succeeded { on_retry: chance(rng, RETRIED) && tells_all }
+    })
 }
 
 impl Computer {
@@ -104,6 +183,8 @@ impl Computer {
             } else {
                 windows(universe, rng)
             },
+            solutions: pick(rng, &SOLUTIONS),
+            cluster: None,
             diligent: chance(rng, DILIGENT),
             name,
             rng: rng.fork(),
@@ -121,6 +202,7 @@ impl Computer {
         if !chance(rng, runs) {
             return Vec::new();
         }
+        let tells_all = self.resource_id.is_some();
         match &mut self.system {
             System::Linux { distribution, packages } => {
                 let known = of(&universe.packages, *distribution);
@@ -129,11 +211,11 @@ impl Computer {
                     .filter_map(|installed| {
                         let package = known.get(installed.package)?;
                         let newest = package.newest(known_round);
-                        if installed.release == newest || !chance(rng, taken_on) {
+                        if installed.release == newest {
                             return None;
                         }
-                        let succeeded = !chance(rng, fails);
-                        if succeeded {
+                        let outcome = outcome(rng, taken_on, fails, tells_all)?;
+                        if outcome.succeeded() {
                             installed.release = newest;
                         }
                         let version = package.releases.get(newest)?.version.as_str();
@@ -142,7 +224,7 @@ impl Computer {
                             product: package.name.clone(),
                             kb: String::new(),
                             update_id: uuid(rng),
-                            succeeded,
+                            outcome,
                         })
                     })
                     .collect()
@@ -158,10 +240,11 @@ impl Computer {
                             && applicable.approved
                             && !patch.optional
                             && patch.round <= known_round;
-                        if !due || !chance(rng, taken_on) {
+                        if !due {
                             return None;
                         }
-                        applicable.installed = !chance(rng, fails);
+                        let outcome = outcome(rng, taken_on, fails, true)?;
+                        applicable.installed = outcome.succeeded();
                         if applicable.installed && patch.reboot == "alwaysreboots" {
                             *restart_pending |= chance(rng, 0.3);
                         }
@@ -170,7 +253,7 @@ impl Computer {
                             product: patch.product.to_owned(),
                             kb: patch.kb.clone(),
                             update_id: patch.id,
-                            succeeded: applicable.installed,
+                            outcome,
                         })
                     })
                     .collect()
@@ -210,6 +293,21 @@ impl Computer {
                     .collect()
             }
         }
+    }
+
+    /// Gives it another name.
+    pub(super) fn rename(&mut self, name: &str) {
+        let short = name.split('.').next().unwrap_or_default();
+        if let Some((head, _)) = self.resource_id.as_deref().and_then(|id| id.rsplit_once('/')) {
+            self.resource_id = Some(format!("{head}/{short}"));
+        }
+        name.clone_into(&mut self.name);
+    }
+
+    /// It speaks Patchline's own wire. Of Linux computers those in Azure do, the others the Linux
+    /// agent's.
+    pub(super) fn is_native(&self) -> bool {
+        self.resource_id.is_some() || self.edition().is_some()
     }
 
     pub(super) fn distribution(&self) -> Option<&'static Distribution> {
@@ -283,7 +381,6 @@ fn windows(universe: &Universe, rng: &mut Rng) -> System {
         "Scheduled installation",
         "Scheduled installation",
         "Notify before installation",
-        "Manual",
         "Disabled",
     ];
     let client = Client {

@@ -4,12 +4,17 @@
 //! by `fastrand`, which has no dependencies and keeps its sequences within a major version, and time
 //! is what the plan says it is. Computers of one system share their updates, as real ones do.
 //!
-//! A fleet lives through rounds. In each, every computer sends heartbeats and a scan; between two
-//! rounds update runs install what was missing, or fail to, and new updates come out. Windows
-//! computers speak the native wire, Linux computers the Linux agent's, except that the start of
-//! an update run is told by the job that runs it, on the native one.
+//! A fleet lives through rounds. In each, every computer sends heartbeats, a scan and its events; between
+//! two rounds update runs install what was missing, or fail to, and new updates come out. Some computers stop
+//! reporting before the last round. People use Office 365 meanwhile. Windows computers and Linux computers
+//! in Azure speak the native wire, the other Linux computers the Linux agent's, except that the start of an
+//! update run is told by the job that runs it, on the native one.
+//!
+//! [`Truth`] has the same reports as records, for tests that work out what a query must answer.
 
+mod activity;
 mod computer;
+mod truth;
 mod universe;
 mod wire;
 
@@ -22,7 +27,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use computer::{Computer, Line};
+use computer::{Attempt, Computer, GROUPS, Line};
+pub use truth::{Bodies, Judgement, Truth};
 use universe::Universe;
 use wire::{Data, PSEUDO_PACKAGE};
 pub use wire::{Request, Sent};
@@ -31,6 +37,11 @@ const HOUR_MS: i64 = 3_600_000;
 
 /// Between two rounds.
 const ROUND_HOURS: i64 = 12;
+
+/// Names in the sample queries of the original service's documentation: the first Windows computers and some
+/// update runs have them, so that the samples have something to find as they are written.
+const SAMPLE_COMPUTERS: [&str; 2] = ["COMPUTER01.contoso.com", "ContosoVM1.contoso.com"];
+const SAMPLE_RUN: &str = "DeploymentName";
 
 /// How far ahead of the real time a bad clock is. Enrichment rejects what is over a day.
 const BAD_CLOCK_HOURS: i64 = 72;
@@ -87,13 +98,15 @@ impl Fleet {
     /// What the table `Update` must hold of each computer once everything has arrived.
     #[must_use]
     pub fn expected(&self) -> BTreeMap<String, Rows> {
-        let last = self.plan.rounds.saturating_sub(1);
         self.computers()
             .into_iter()
-            .map(|mut computer| {
-                for round in 1..self.plan.rounds {
+            .zip(0..)
+            .map(|(mut computer, number)| {
+                let rounds = self.rounds_of(number);
+                for round in 1..rounds {
                     computer.update(round, &self.universe);
                 }
+                let last = rounds.saturating_sub(1);
                 (computer.id.to_string(), rows(&computer.scan(last, &self.universe)))
             })
             .collect()
@@ -102,13 +115,21 @@ impl Fleet {
     /// How many reports [`requests`](Fleet::requests) has, without making them.
     #[must_use]
     pub fn report_count(&self) -> u64 {
-        let mut reports = u64::from(self.plan.bad_clocks.min(self.plan.computers));
-        for (number, mut computer) in self.computers().into_iter().enumerate() {
-            for round in 0..self.plan.rounds {
+        let Plan { computers, rounds, bad_clocks, .. } = self.plan;
+        let mut reports = u64::from(bad_clocks.min(computers));
+        for round in 0..rounds {
+            reports += self.office(round).len() as u64;
+        }
+        for (number, mut computer) in (0..).zip(self.computers()) {
+            for round in 0..self.rounds_of(number) {
                 let attempts =
-                    if round > 0 { computer.update(round, &self.universe).len() } else { 0 };
-                reports += (1 + heartbeats(number) + wire::RUN_REPORTS * attempts) as u64;
+                    if round > 0 { computer.update(round, &self.universe) } else { Vec::new() };
+                let time = self.time_of(number, round);
+                reports += (1 + heartbeats(number) + run_reports(&attempts)) as u64;
+                reports += events(&computer, round, time).len() as u64;
             }
+            let silent = rounds - self.rounds_of(number);
+            reports += if is_alive(number) { u64::from(silent) } else { 0 };
         }
         reports
     }
@@ -116,7 +137,7 @@ impl Fleet {
     /// How many scans there are among them, without those of bad clocks.
     #[must_use]
     pub fn scan_count(&self) -> u64 {
-        u64::from(self.plan.computers) * u64::from(self.plan.rounds)
+        (0..self.plan.computers).map(|number| u64::from(self.rounds_of(number))).sum()
     }
 
     /// The catalog that knows some of this fleet's updates, for `enrich.catalog_file`. Of the others the
@@ -130,14 +151,52 @@ impl Fleet {
     }
 
     fn computers(&self) -> Vec<Computer> {
-        (0..self.plan.computers)
+        let mut computers: Vec<Computer> = (0..self.plan.computers)
             .map(|n| Computer::new(mix(self.plan.seed, n.into()), n, &self.universe))
-            .collect()
+            .collect();
+        let windows = computers.iter_mut().filter(|computer| computer.edition().is_some());
+        for (computer, name) in windows.zip(SAMPLE_COMPUTERS) {
+            computer.rename(name);
+        }
+        for group in GROUPS {
+            let speaker = computers
+                .iter_mut()
+                .find(|computer| computer.group == Some(group) && computer.edition().is_some());
+            if let Some(computer) = speaker {
+                let name = group.to_lowercase();
+                let subscription = Uuid::new_v5(&Uuid::NAMESPACE_DNS, name.as_bytes());
+                computer.cluster = Some(format!(
+                    "/subscriptions/{subscription}/resourceGroups/{name}/providers/\
+                     Microsoft.AzureStackHCI/clusters/{name}"
+                ));
+            }
+        }
+        computers
+    }
+
+    /// Rounds that computer `number` scans and reports in. One in eleven falls silent before the last, but none
+    /// whose clock is bad in it.
+    fn rounds_of(&self, number: u32) -> u32 {
+        let Plan { rounds, bad_clocks, .. } = self.plan;
+        let silent = number % 11 == 10 && number >= bad_clocks && rounds > 1;
+        rounds - u32::from(silent)
+    }
+
+    /// What people do in Office 365 in `round`.
+    fn office(&self, round: u32) -> Vec<activity::OfficeRecord> {
+        // Below the universe's seed and above the computers'.
+        let seed = mix(self.plan.seed, u64::MAX - 1 - u64::from(round));
+        activity::office(seed, self.plan.computers, self.time(round))
     }
 
     fn time(&self, round: u32) -> Timestamp {
         let to_go = self.plan.rounds.saturating_sub(round + 1);
         hours(self.plan.now, -ROUND_HOURS * i64::from(to_go))
+    }
+
+    /// When computer `number` reports in `round`: not all at the same minute, and the last not after now.
+    fn time_of(&self, number: u32, round: u32) -> Timestamp {
+        Timestamp(self.time(round).0 - i64::from(number % 60) * 60_000)
     }
 }
 
@@ -154,15 +213,17 @@ impl Iterator for Requests<'_> {
 
     fn next(&mut self) -> Option<Request> {
         while self.ready.is_empty() {
-            if self.next == self.computers.len() {
-                self.next = 0;
-                self.round += 1;
-            }
             if self.round >= self.fleet.plan.rounds || self.computers.is_empty() {
                 return None;
             }
-            self.turn();
-            self.next += 1;
+            if self.next < self.computers.len() {
+                self.turn();
+                self.next += 1;
+            } else {
+                self.people();
+                self.next = 0;
+                self.round += 1;
+            }
         }
         self.ready.pop_front()
     }
@@ -172,32 +233,74 @@ impl Requests<'_> {
     /// What the next computer sends in this round.
     fn turn(&mut self) {
         let Fleet { plan, universe } = self.fleet;
-        let (round, number) = (self.round, self.next);
-        let Some(computer) = self.computers.get_mut(number) else { return };
-        let offset = i64::try_from(number).unwrap_or_default() % 60;
-        // Not all at the same minute, and the last not before now.
-        let time = Timestamp(self.fleet.time(round).0 - offset * 60_000);
+        let round = self.round;
+        let Some(computer) = self.computers.get_mut(self.next) else { return };
+        let number = u32::try_from(self.next).unwrap_or(u32::MAX);
+        let time = self.fleet.time_of(number, round);
+        if round >= self.fleet.rounds_of(number) {
+            if is_alive(number) {
+                self.ready.push_back(wire::heartbeats(computer, &[time]));
+            }
+            return;
+        }
         if round > 0 {
             let attempts = computer.update(round, universe);
-            let system = if computer.edition().is_some() { "Windows" } else { "Linux" };
-            let run = format!("{system} maintenance {round}");
+            let run = run_name(computer, number, round);
             self.ready.extend(wire::run(computer, &attempts, &run, hours(time, -ROUND_HOURS / 2)));
         }
         let lines = computer.scan(round, universe);
         self.ready.push_back(wire::scan(computer, &lines, time, false));
-        let bad = u32::try_from(number).is_ok_and(|number| number < plan.bad_clocks);
-        if bad && round + 1 == plan.rounds {
+        if number < plan.bad_clocks && round + 1 == plan.rounds {
             let ahead = hours(time, BAD_CLOCK_HOURS);
             self.ready.push_back(wire::scan(computer, &lines, ahead, true));
+        }
+        let events = events(computer, round, time);
+        if !events.is_empty() {
+            self.ready.push_back(wire::events(computer, &events));
         }
         let times: Vec<Timestamp> =
             (0..).map(|n| Timestamp(time.0 - n * 60_000)).take(heartbeats(number)).collect();
         self.ready.push_back(wire::heartbeats(computer, &times));
     }
+
+    /// What people do in Office 365 in this round.
+    fn people(&mut self) {
+        let records = self.fleet.office(self.round);
+        if !records.is_empty() {
+            self.ready.push_back(wire::office(&records));
+        }
+    }
+}
+
+/// Name of the update run before `round`.
+fn run_name(computer: &Computer, number: u32, round: u32) -> String {
+    if number.is_multiple_of(5) {
+        return SAMPLE_RUN.to_owned();
+    }
+    let system = if computer.edition().is_some() { "Windows" } else { "Linux" };
+    format!("{system} maintenance {round}")
+}
+
+/// Reports on an update run.
+fn run_reports(attempts: &[Attempt]) -> usize {
+    attempts.iter().map(|attempt| attempt.outcome.reports()).sum()
+}
+
+/// Events are Windows'.
+fn events(computer: &Computer, round: u32, time: Timestamp) -> Vec<activity::Event> {
+    match computer.edition() {
+        Some(_) => activity::events(computer, round, time),
+        None => Vec::new(),
+    }
+}
+
+/// Of the computers that fell silent, every other one is alive, and only its scans and events are missing.
+fn is_alive(number: u32) -> bool {
+    number % 2 == 1
 }
 
 /// Heartbeats that a computer sends at once: some agents had been out of touch, and kept theirs.
-fn heartbeats(number: usize) -> usize {
+fn heartbeats(number: u32) -> usize {
     if number.is_multiple_of(7) { 3 } else { 1 }
 }
 
@@ -446,7 +549,10 @@ mod tests {
             let lines = updates
                 .filter(|update| update["PackageName"] != PSEUDO_PACKAGE)
                 .map(|update| {
-                    let keys = ["UpdateID", "PackageName", "Architecture", "PackageVersion"];
+                    let keys = match update.get("PackageName") {
+                        Some(_) => ["UpdateID", "PackageName", "Architecture", "PackageVersion"],
+                        None => ["UpdateID", "Product", "ProductArch", "ProductVersion"],
+                    };
                     let identity = keys.map(|key| text(&update[key])).join(" ");
                     (text(&update["UpdateState"]), identity)
                 })
@@ -465,7 +571,7 @@ mod tests {
         // Other machines must get these bytes as well; what was compressed may change with flate2.
         let mut crc = flate2::Crc::new();
         all(7).iter().for_each(|request| crc.update(text(request).as_bytes()));
-        assert_eq!(crc.sum(), 1_114_291_415);
+        assert_eq!(crc.sum(), 3_132_162_766);
     }
 
     #[test]
@@ -538,7 +644,7 @@ mod tests {
                 let distinct: HashSet<_> = scan.iter().map(|(_, identity)| identity).collect();
                 assert_eq!(distinct.len(), scan.len());
             }
-            installed_over_time += usize::from(scans[0] != scans[2]);
+            installed_over_time += usize::from(scans.first() != scans.last());
         }
         assert!(installed_over_time > 20);
     }
@@ -560,8 +666,46 @@ mod tests {
         let ids: HashSet<_> = sent.iter().map(|report| report.id).collect();
         assert_eq!(ids.len(), sent.len());
         assert_eq!(sent.iter().filter(|report| report.bad).count(), 3);
-        assert_eq!(sent.iter().filter(|report| report.kind == Kind::Scan).count(), 30 * 2 + 3);
+        // Two fall silent before the last round.
+        let scans = sent.iter().filter(|report| report.kind == Kind::Scan).count();
+        assert_eq!(scans, 30 * 2 - 2 + 3);
+        assert_eq!(scans as u64, fleet.scan_count() + 3);
         assert_eq!(sent.len() as u64, fleet.report_count());
+    }
+
+    #[test]
+    fn the_truth_has_every_good_report_and_what_it_says_of_updates_is_what_was_made() {
+        let fleet = Fleet::of(Plan { seed: 1, computers: 30, rounds: 3, bad_clocks: 3, now: NOW });
+        let bodies = Bodies::of(&fleet);
+        let truth = Truth::read(&fleet, &bodies).unwrap();
+        let Truth { scans, run_progress, heartbeats, events, office_activity } = &truth;
+        let all = scans.len()
+            + run_progress.len()
+            + heartbeats.len()
+            + events.len()
+            + office_activity.len();
+        assert_eq!(all as u64, fleet.report_count() - 3);
+        assert_eq!(scans.len() as u64, fleet.scan_count());
+
+        let mut sources = HashMap::new();
+        for (scan, judgements) in scans {
+            assert_eq!(scan.updates.len(), judgements.len());
+            for (update, judgement) in scan.updates.iter().zip(judgements) {
+                let advisory =
+                    !judgement.bulletin_id.is_empty() || !judgement.msrc_severity.is_empty();
+                *sources.entry((scan.os_type.as_ref(), advisory)).or_insert(0) += 1;
+                if advisory || scan.os_type == "Windows" && !update.classification.is_empty() {
+                    continue;
+                }
+                let expected = match (scan.os_type.as_ref(), update.classification.as_ref()) {
+                    ("Windows", _) => "Updates",
+                    (_, "Security Updates") => "Security Updates",
+                    _ => "Other Updates",
+                };
+                assert_eq!(judgement.classification, expected);
+            }
+        }
+        assert_eq!(sources.len(), 4, "{sources:?}");
     }
 
     #[test]

@@ -60,6 +60,12 @@ pub(super) struct Distribution {
     family: Family,
 }
 
+impl Distribution {
+    pub(super) fn full_name(&self) -> String {
+        format!("{} {}", self.name, self.version)
+    }
+}
+
 const fn distribution(
     name: &'static str,
     version: &'static str,
@@ -363,6 +369,11 @@ pub(super) fn catalog(universe: &Universe, version: String) -> Catalog {
                         1 => "Low",
                         _ => "Medium",
                     }),
+                    bulletin_id: Some(format!("PLSA-{number:04}")),
+                    bulletin_url: Some(format!(
+                        "https://advisories.contoso.com/PLSA-{number:04};\
+                         https://mirror.contoso.com/PLSA-{number:04}"
+                    )),
                     published_date: release.published.to_string(),
                     ..Advisory::default()
                 });
@@ -382,10 +393,8 @@ pub(super) fn catalog(universe: &Universe, version: String) -> Catalog {
                     product: Some(edition.product),
                     ..Match::default()
                 },
-                classification: match severity {
-                    "Moderate" => "Critical Updates",
-                    _ => "Security Updates",
-                },
+                // Computers say so as well; what is added is how grave it is, and why.
+                classification: patch.classification,
                 msrc_severity: Some(severity),
                 msrc_bulletin_id: Some(bulletin),
                 cves: cves(patch.published, number),
@@ -411,39 +420,43 @@ fn cves(published: Timestamp, number: usize) -> Vec<String> {
 #[derive(Debug, serde::Serialize)]
 pub(super) struct Catalog {
     version: String,
-    advisories: Vec<Advisory>,
+    pub(super) advisories: Vec<Advisory>,
 }
 
 #[derive(Debug, Default, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Advisory {
+pub(super) struct Advisory {
     id: String,
     #[serde(rename = "match")]
-    applies: Match,
-    classification: &'static str,
+    pub(super) applies: Match,
+    pub(super) classification: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    msrc_severity: Option<&'static str>,
+    pub(super) msrc_severity: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     msrc_bulletin_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bulletin_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bulletin_url: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cves: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    package_severity: Option<&'static str>,
+    pub(super) package_severity: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reboot_behavior: Option<&'static str>,
-    published_date: String,
+    pub(super) published_date: String,
 }
 
-#[derive(Debug, Default, serde::Serialize)]
-struct Match {
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub(super) struct Match {
     #[serde(skip_serializing_if = "Option::is_none")]
-    kb: Option<String>,
+    pub(super) kb: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    product: Option<&'static str>,
+    pub(super) product: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    package: Option<String>,
+    pub(super) package: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    os: Option<&'static str>,
+    pub(super) os: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    fixed: Option<String>,
+    pub(super) fixed: Option<String>,
 }

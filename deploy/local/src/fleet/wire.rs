@@ -7,10 +7,12 @@ use flate2::write::ZlibEncoder;
 use patchline_ingest::gateway::REPORT_NAMESPACE;
 use patchline_schemas::Timestamp;
 use patchline_schemas::codec::Kind;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::computer::{Attempt, Computer, Line, System};
+use super::activity::{Event, OfficeRecord};
+use super::computer::{Attempt, Computer, Line, Outcome, System};
+use super::universe::Release;
 
 /// Where Linux agents post to.
 const LINUX_AGENT_PATH: &str = "/OperationalData.svc/PostJsonDataItems";
@@ -160,48 +162,84 @@ fn json<T: Serialize + ?Sized>(value: &T) -> String {
 
 /// A scan at `time`.
 pub(super) fn scan(computer: &Computer, lines: &[Line<'_>], time: Timestamp, bad: bool) -> Request {
-    let System::Windows { restart_pending, client, .. } = &computer.system else {
+    if !computer.is_native() {
         return linux_agent(computer, Data::Scan, &[linux_scan(computer, lines, time)], bad);
-    };
-    let edition = computer.edition();
+    }
     let header = Header::new(computer, "scan", time);
     let ids = [header.report_id];
-    let scan = Scan {
+    let mut scan = Scan {
         header,
-        os_name: edition.map_or("", |edition| edition.name),
-        os_version: edition.map_or("", |edition| edition.version),
-        os_full_name: edition.map_or("", |edition| edition.name),
-        restart_pending: *restart_pending,
-        net: client.net,
-        agent: edition.map_or("", |edition| edition.agent),
-        setting: client.setting,
-        wsus: client.wsus,
-        updates: lines
-            .iter()
-            .filter_map(|line| match line {
-                Line::Package { .. } => None,
-                Line::Patch { patch, installed, approved } => Some(Update {
-                    state: if *installed { "Installed" } else { "Needed" },
-                    id: patch.id,
-                    title: &patch.title,
-                    product: patch.product,
-                    kb: &patch.kb,
-                    classification: patch.classification,
-                    published: patch.published.to_string(),
-                    optional: patch.optional,
-                    approved: *approved,
-                    approval_source: if client.wsus.is_empty() {
-                        "Microsoft Update"
-                    } else {
-                        "WSUS"
-                    },
-                    reboot: patch.reboot,
-                    revision: &patch.revision,
-                }),
-            })
-            .collect(),
+        os_name: "",
+        os_version: "",
+        os_full_name: String::new(),
+        restart_pending: false,
+        net: "",
+        agent: "",
+        setting: "",
+        wsus: "",
+        updates: lines.iter().filter_map(|line| update(computer, line)).collect(),
     };
+    if let Some(distribution) = computer.distribution() {
+        scan.os_name = distribution.name;
+        scan.os_version = distribution.version;
+        scan.os_full_name = distribution.full_name();
+    }
+    if let (System::Windows { restart_pending, client, .. }, Some(edition)) =
+        (&computer.system, computer.edition())
+    {
+        scan.os_name = edition.name;
+        scan.os_version = edition.version;
+        edition.name.clone_into(&mut scan.os_full_name);
+        scan.restart_pending = *restart_pending;
+        scan.net = client.net;
+        scan.agent = edition.agent;
+        scan.setting = client.setting;
+        scan.wsus = client.wsus;
+    }
     native("/v1/scans", Kind::Scan, &[scan], &ids, bad)
+}
+
+fn update<'a>(computer: &'a Computer, line: &Line<'a>) -> Option<Update<'a>> {
+    Some(match line {
+        Line::Package { package, release, needed } => {
+            let release = package.releases.get(*release)?;
+            Update {
+                state: if *needed { "Needed" } else { "NotNeeded" },
+                title: &package.name,
+                product: &package.name,
+                arch: package.architecture,
+                version: &release.version,
+                classification: release.hint.filter(|_| *needed).unwrap_or_default(),
+                repository: repository(computer, release).filter(|_| *needed),
+                ..Update::default()
+            }
+        }
+        Line::Patch { patch, installed, approved } => Update {
+            state: if *installed { "Installed" } else { "Needed" },
+            id: Some(patch.id),
+            title: &patch.title,
+            product: patch.product,
+            kb: &patch.kb,
+            classification: patch.classification,
+            published: Some(patch.published.to_string()),
+            optional: patch.optional,
+            approved: Some(*approved),
+            approval_source: match &computer.system {
+                System::Windows { client, .. } if !client.wsus.is_empty() => "WSUS",
+                _ => "Microsoft Update",
+            },
+            reboot: patch.reboot,
+            revision: &patch.revision,
+            ..Update::default()
+        },
+    })
+}
+
+/// Where the package manager found an available version.
+fn repository(computer: &Computer, release: &Release) -> Option<String> {
+    let distribution = computer.distribution()?;
+    let pocket = if release.security { "security" } else { "updates" };
+    Some(format!("{}:{}/{}-{pocket}", distribution.name, distribution.version, distribution.suite))
 }
 
 fn linux_scan(computer: &Computer, lines: &[Line<'_>], time: Timestamp) -> String {
@@ -220,18 +258,12 @@ fn linux_scan(computer: &Computer, lines: &[Line<'_>], time: Timestamp) -> Strin
         Line::Patch { .. } => None,
         Line::Package { package, release, needed } => {
             let release = package.releases.get(*release)?;
-            let pocket = if release.security { "security" } else { "updates" };
             Some(Package {
                 collection: format!("{}_{}_{}", package.name, release.version, distribution.short),
                 name: &package.name,
                 architecture: package.architecture,
                 version: Some(&release.version),
-                repository: needed.then(|| {
-                    format!(
-                        "{}:{}/{}-{pocket}",
-                        distribution.name, distribution.version, distribution.suite
-                    )
-                }),
+                repository: repository(computer, release).filter(|_| *needed),
                 classification: release.hint.filter(|_| *needed),
                 installed: !needed,
                 state: if *needed { "Needed" } else { "NotNeeded" },
@@ -245,15 +277,21 @@ fn linux_scan(computer: &Computer, lines: &[Line<'_>], time: Timestamp) -> Strin
         os_type: "Linux",
         os_name: distribution.name,
         os_version: distribution.version,
-        os_full_name: format!("{} {}", distribution.name, distribution.version),
+        os_full_name: distribution.full_name(),
         packages: std::iter::once(pseudo).chain(packages).collect(),
     })
 }
 
 /// Heartbeats at `times`, in one request.
 pub(super) fn heartbeats(computer: &Computer, times: &[Timestamp]) -> Request {
-    if let Some(distribution) = computer.distribution() {
-        let (major, minor) = distribution.version.split_once('.').unwrap_or_default();
+    let (name, version, agent) = match (computer.distribution(), computer.edition()) {
+        (Some(distribution), _) => (distribution.name, distribution.version, "1.6.0-42"),
+        (_, Some(edition)) => (edition.name, edition.version, "8.0.11049.0"),
+        (None, None) => ("", "", ""),
+    };
+    let mut numbers = version.split('.');
+    let (major, minor) = (numbers.next().unwrap_or(""), numbers.next().unwrap_or(""));
+    if !computer.is_native() {
         let items: Vec<String> = times
             .iter()
             .map(|time| {
@@ -261,22 +299,18 @@ pub(super) fn heartbeats(computer: &Computer, times: &[Timestamp]) -> Request {
                     time: time.to_string(),
                     computer: &computer.name,
                     os_type: "Linux",
-                    os_name: distribution.name,
+                    os_name: name,
                     os_major: major,
                     os_minor: minor,
                     category: "Direct Agent",
                     channel: "Direct",
                     ips: [&computer.ip],
-                    version: "1.6.0-42",
+                    version: agent,
                 })
             })
             .collect();
         return linux_agent(computer, Data::Heartbeat, &items, false);
     }
-    let edition = computer.edition();
-    let version = edition.map_or("", |edition| edition.version);
-    let mut numbers = version.split('.');
-    let (major, minor) = (numbers.next().unwrap_or(""), numbers.next().unwrap_or(""));
     let headers: Vec<Header<'_>> =
         times.iter().map(|time| Header::new(computer, "heartbeat", *time)).collect();
     let ids: Vec<Uuid> = headers.iter().map(|header| header.report_id).collect();
@@ -284,20 +318,18 @@ pub(super) fn heartbeats(computer: &Computer, times: &[Timestamp]) -> Request {
         .into_iter()
         .map(|header| Heartbeat {
             header,
-            os_name: edition.map_or("", |edition| edition.name),
+            os_name: name,
             os_major: major,
             os_minor: minor,
             category: if computer.group.is_some() { "SCOM Agent" } else { "Direct Agent" },
             channel: if computer.group.is_some() { "SCManagementServer" } else { "Direct" },
-            version: "8.0.11049.0",
+            version: agent,
             ips: [&computer.ip],
+            solutions: computer.solutions,
         })
         .collect();
     native("/v1/heartbeats", Kind::Heartbeat, &reports, &ids, false)
 }
-
-/// Reports on each update of a run: not started, in progress, ended.
-pub(super) const RUN_REPORTS: usize = 3;
 
 /// An update run as its computer and, before that, the job that runs it report it.
 pub(super) fn run(
@@ -306,16 +338,16 @@ pub(super) fn run(
     run: &str,
     began: Timestamp,
 ) -> Vec<Request> {
-    if attempts.is_empty() {
-        return Vec::new();
-    }
     let minute = |n: usize| Timestamp(began.0 + i64::try_from(n).unwrap_or(0) * 60_000);
     let job = Uuid::new_v5(&computer.id, format!("{run} {began}").as_bytes());
     let progress = |at: usize, attempt: &Attempt, status: &'static str| {
-        let (time, times) = match status {
-            "NotStarted" => (minute(0), None),
-            "InProgress" => (minute(1 + at), Some((minute(1 + at), None))),
-            _ => (minute(2 + at), Some((minute(1 + at), Some(minute(2 + at))))),
+        let start = attempt.outcome.began().then(|| minute(1 + at).to_string());
+        let (time, start, end) = match status {
+            "NotStarted" => (minute(0), None, None),
+            "InProgress" => (minute(1 + at), start, None),
+            _ => {
+                (minute(2 + at), start, attempt.outcome.began().then(|| minute(2 + at).to_string()))
+            }
         };
         RunProgress {
             header: Header::new(computer, &format!("{status} {} {run}", attempt.update_id), time),
@@ -326,132 +358,173 @@ pub(super) fn run(
             product: attempt.product.clone(),
             kb: attempt.kb.clone(),
             status,
-            start: times.map(|(start, _)| start.to_string()),
-            end: times.and_then(|(_, end)| end).map(|end| end.to_string()),
-            error: if status == "Failed" { "0x80240022" } else { "" },
+            start,
+            end,
+            error: match status {
+                "Failed" => "0x80240022",
+                "InstallFailed" => "0x80070643",
+                "FailedToStart" => "0x80240438",
+                _ => "",
+            },
+            on_retry: status == "Succeeded"
+                && attempt.outcome == Outcome::Succeeded { on_retry: true },
         }
     };
-    let all = |status: fn(&Attempt) -> &'static str| {
+    let all = |told: fn(&Attempt) -> bool, status: fn(&Attempt) -> &'static str| {
         let reports: Vec<RunProgress<'_>> = attempts
             .iter()
             .enumerate()
+            .filter(|(_, attempt)| told(attempt))
             .map(|(at, attempt)| progress(at, attempt, status(attempt)))
             .collect();
         let ids: Vec<Uuid> = reports.iter().map(|report| report.header.report_id).collect();
         native("/v1/run-progress", Kind::RunProgress, &reports, &ids, false)
     };
-    let outcome = |attempt: &Attempt| if attempt.succeeded { "Succeeded" } else { "Failed" };
-    let ended = match computer.system {
-        System::Windows { .. } => all(outcome),
-        // The Linux agent tells the end only, and in its own way.
-        System::Linux { .. } => {
-            let items: Vec<String> = attempts
-                .iter()
-                .enumerate()
-                .map(|(at, attempt)| {
-                    json(&LinuxRunProgress {
-                        os_type: "Linux",
-                        computer: &computer.name,
-                        run,
-                        title: &attempt.title,
-                        update_id: attempt.update_id,
-                        status: outcome(attempt),
-                        time: minute(2 + at).to_string(),
-                        start: minute(1 + at).to_string().replace('T', " "),
-                        end: minute(2 + at).to_string().replace('T', " "),
-                    })
-                })
-                .collect();
-            linux_agent(computer, Data::RunProgress, &items, false)
+    let ended = || {
+        if computer.is_native() {
+            return all(|_| true, |attempt| attempt.outcome.status());
         }
+        // The Linux agent tells the end only, and in its own way.
+        let items: Vec<String> = attempts
+            .iter()
+            .enumerate()
+            .map(|(at, attempt)| {
+                json(&LinuxRunProgress {
+                    os_type: "Linux",
+                    computer: &computer.name,
+                    run,
+                    title: &attempt.title,
+                    update_id: attempt.update_id,
+                    status: attempt.outcome.status(),
+                    time: minute(2 + at).to_string(),
+                    start: minute(1 + at).to_string().replace('T', " "),
+                    end: minute(2 + at).to_string().replace('T', " "),
+                })
+            })
+            .collect();
+        linux_agent(computer, Data::RunProgress, &items, false)
     };
-    vec![all(|_| "NotStarted"), all(|_| "InProgress"), ended]
+    let mut requests = vec![
+        all(|attempt| attempt.outcome.was_planned(), |_| "NotStarted"),
+        all(|attempt| attempt.outcome.began(), |_| "InProgress"),
+        ended(),
+    ];
+    requests.retain(|request| !request.reports.is_empty());
+    requests
+}
+
+/// Events of a computer, in one request.
+pub(super) fn events(computer: &Computer, events: &[Event]) -> Request {
+    let reports: Vec<WireEvent<'_>> = events
+        .iter()
+        .enumerate()
+        .map(|(at, event)| WireEvent {
+            header: Header::new(computer, &format!("event {at}"), event.time),
+            event,
+        })
+        .collect();
+    let ids: Vec<Uuid> = reports.iter().map(|report| report.header.report_id).collect();
+    native("/v1/events", Kind::Event, &reports, &ids, false)
+}
+
+/// What happened in Office 365, in one request.
+pub(super) fn office(records: &[OfficeRecord]) -> Request {
+    let ids: Vec<Uuid> = records.iter().map(|record| record.report_id).collect();
+    native("/v1/office-activity", Kind::OfficeActivity, records, &ids, false)
 }
 
 #[derive(Serialize)]
-struct LinuxScan<'a> {
+struct WireEvent<'a> {
+    #[serde(flatten)]
+    header: Header<'a>,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct LinuxScan<'a> {
     #[serde(rename = "Timestamp")]
-    time: String,
+    pub(super) time: String,
     #[serde(rename = "Host")]
-    host: &'a str,
+    pub(super) host: &'a str,
     #[serde(rename = "AgentId")]
-    agent_id: Uuid,
+    pub(super) agent_id: Uuid,
     #[serde(rename = "OSType")]
-    os_type: &'a str,
+    pub(super) os_type: &'a str,
     #[serde(rename = "OSName")]
-    os_name: &'a str,
+    pub(super) os_name: &'a str,
     #[serde(rename = "OSVersion")]
-    os_version: &'a str,
+    pub(super) os_version: &'a str,
     #[serde(rename = "OSFullName")]
-    os_full_name: String,
+    pub(super) os_full_name: String,
     #[serde(rename = "Collections")]
-    packages: Vec<Package<'a>>,
+    pub(super) packages: Vec<Package<'a>>,
 }
 
-#[derive(Serialize)]
-struct Package<'a> {
+#[derive(Serialize, Deserialize)]
+pub(super) struct Package<'a> {
     #[serde(rename = "CollectionName")]
-    collection: String,
+    pub(super) collection: String,
     #[serde(rename = "PackageName")]
-    name: &'a str,
+    pub(super) name: &'a str,
     #[serde(rename = "Architecture")]
-    architecture: &'a str,
+    pub(super) architecture: &'a str,
     #[serde(rename = "PackageVersion")]
-    version: Option<&'a str>,
+    pub(super) version: Option<&'a str>,
     #[serde(rename = "Repository")]
-    repository: Option<String>,
+    pub(super) repository: Option<String>,
     #[serde(rename = "PackageClassification")]
-    classification: Option<&'a str>,
+    pub(super) classification: Option<&'a str>,
     #[serde(rename = "Installed")]
-    installed: bool,
+    pub(super) installed: bool,
     #[serde(rename = "UpdateState")]
-    state: &'a str,
+    pub(super) state: &'a str,
 }
 
-#[derive(Serialize)]
-struct LinuxRunProgress<'a> {
+#[derive(Serialize, Deserialize)]
+pub(super) struct LinuxRunProgress<'a> {
     #[serde(rename = "OSType")]
-    os_type: &'a str,
+    pub(super) os_type: &'a str,
     #[serde(rename = "Computer")]
-    computer: &'a str,
+    pub(super) computer: &'a str,
     #[serde(rename = "UpdateRunName")]
-    run: &'a str,
+    pub(super) run: &'a str,
     #[serde(rename = "UpdateTitle")]
-    title: &'a str,
+    pub(super) title: &'a str,
     #[serde(rename = "UpdateId")]
-    update_id: Uuid,
+    pub(super) update_id: Uuid,
     #[serde(rename = "Status")]
-    status: &'a str,
+    pub(super) status: &'a str,
     #[serde(rename = "TimeStamp")]
-    time: String,
+    pub(super) time: String,
     #[serde(rename = "StartTime")]
-    start: String,
+    pub(super) start: String,
     #[serde(rename = "EndTime")]
-    end: String,
+    pub(super) end: String,
 }
 
-#[derive(Serialize)]
-struct LinuxHeartbeat<'a> {
+#[derive(Serialize, Deserialize)]
+pub(super) struct LinuxHeartbeat<'a> {
     #[serde(rename = "Timestamp")]
-    time: String,
+    pub(super) time: String,
     #[serde(rename = "Computer")]
-    computer: &'a str,
+    pub(super) computer: &'a str,
     #[serde(rename = "OSType")]
-    os_type: &'a str,
+    pub(super) os_type: &'a str,
     #[serde(rename = "OSName")]
-    os_name: &'a str,
+    pub(super) os_name: &'a str,
     #[serde(rename = "OSMajorVersion")]
-    os_major: &'a str,
+    pub(super) os_major: &'a str,
     #[serde(rename = "OSMinorVersion")]
-    os_minor: &'a str,
+    pub(super) os_minor: &'a str,
     #[serde(rename = "Category")]
-    category: &'a str,
+    pub(super) category: &'a str,
     #[serde(rename = "SCAgentChannel")]
-    channel: &'a str,
+    pub(super) channel: &'a str,
     #[serde(rename = "ComputerPrivateIps")]
-    ips: [&'a str; 1],
+    pub(super) ips: [&'a str; 1],
     #[serde(rename = "Version")]
-    version: &'a str,
+    pub(super) version: &'a str,
 }
 
 /// What all native reports begin with.
@@ -503,7 +576,7 @@ struct Scan<'a> {
     #[serde(rename = "OSVersion")]
     os_version: &'a str,
     #[serde(rename = "OSFullName")]
-    os_full_name: &'a str,
+    os_full_name: String,
     #[serde(rename = "RestartPending")]
     restart_pending: bool,
     #[serde(rename = "NETRuntimeVersion")]
@@ -518,32 +591,38 @@ struct Scan<'a> {
     updates: Vec<Update<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Update<'a> {
     #[serde(rename = "UpdateState")]
     state: &'a str,
-    #[serde(rename = "UpdateID")]
-    id: Uuid,
+    #[serde(rename = "UpdateID", skip_serializing_if = "Option::is_none")]
+    id: Option<Uuid>,
     #[serde(rename = "Title")]
     title: &'a str,
     #[serde(rename = "Product")]
     product: &'a str,
-    #[serde(rename = "KBID")]
+    #[serde(rename = "ProductArch", skip_serializing_if = "str::is_empty")]
+    arch: &'a str,
+    #[serde(rename = "ProductVersion", skip_serializing_if = "str::is_empty")]
+    version: &'a str,
+    #[serde(rename = "KBID", skip_serializing_if = "str::is_empty")]
     kb: &'a str,
-    #[serde(rename = "Classification")]
+    #[serde(rename = "Classification", skip_serializing_if = "str::is_empty")]
     classification: &'a str,
-    #[serde(rename = "PublishedDate")]
-    published: String,
+    #[serde(rename = "PublishedDate", skip_serializing_if = "Option::is_none")]
+    published: Option<String>,
     #[serde(rename = "Optional")]
     optional: bool,
-    #[serde(rename = "Approved")]
-    approved: bool,
-    #[serde(rename = "ApprovalSource")]
+    #[serde(rename = "Approved", skip_serializing_if = "Option::is_none")]
+    approved: Option<bool>,
+    #[serde(rename = "ApprovalSource", skip_serializing_if = "str::is_empty")]
     approval_source: &'a str,
-    #[serde(rename = "RebootBehavior")]
+    #[serde(rename = "RebootBehavior", skip_serializing_if = "str::is_empty")]
     reboot: &'a str,
-    #[serde(rename = "RevisionNumber")]
+    #[serde(rename = "RevisionNumber", skip_serializing_if = "str::is_empty")]
     revision: &'a str,
+    #[serde(rename = "PackageRepository", skip_serializing_if = "Option::is_none")]
+    repository: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -570,6 +649,8 @@ struct RunProgress<'a> {
     end: Option<String>,
     #[serde(rename = "ErrorResult")]
     error: &'a str,
+    #[serde(rename = "SucceededOnRetry")]
+    on_retry: bool,
 }
 
 #[derive(Serialize)]
@@ -590,4 +671,6 @@ struct Heartbeat<'a> {
     version: &'a str,
     #[serde(rename = "ComputerPrivateIPs")]
     ips: [&'a str; 1],
+    #[serde(rename = "Solutions", skip_serializing_if = "str::is_empty")]
+    solutions: &'a str,
 }

@@ -1,0 +1,39 @@
+-- Volume throughput in a cluster
+--
+-- Source: Azure Monitor Logs, example queries (MicrosoftDocs/azure-reference-other, CC-BY-4.0)
+-- Original (KQL):
+--   //Select your log analytics workspace and replace enter cluster ID with your cluster arm ID
+--   //Unit for throughput is B/s
+--   Event
+--   | where EventLog =~ "Microsoft-Windows-SDDC-Management/Operational" and EventID == "3002"
+--   | extend ClusterData = parse_xml(EventData)
+--   | extend ClusterName = tostring(ClusterData.DataItem.UserData.EventData["ClusterName"])
+--   | extend ClusterArmId = tostring(ClusterData.DataItem.UserData.EventData["ArmId"])
+--   | where ClusterArmId =~ 'enter cluster ID'
+--   | summarize arg_max(TimeGenerated, RenderedDescription)
+--   | extend volumes_information = parse_json(RenderedDescription).VolumeList
+--   | mv-expand volumes_information
+--   | extend VolumeName = tostring(volumes_information.m_Label)
+--   | extend Throughput = todouble(volumes_information.m_TotalThroughput)
+--   | extend Throughput = iff(Throughput < 0, 0.0, Throughput)
+-- Note: EventID is a number and cannot equal a text. The columns that hold the whole JSON are left
+-- out.
+-- Parameter ClusterArmId = 'enter cluster ID'
+SELECT
+    TimeGenerated,
+    JSONExtractString(Volume, 'm_Label') AS VolumeName,
+    greatest(JSONExtractFloat(Volume, 'm_TotalThroughput'), 0) AS Throughput
+FROM
+(
+    SELECT TimeGenerated, arrayJoin(JSONExtractArrayRaw(RenderedDescription, 'VolumeList')) AS Volume
+    FROM
+    (
+        SELECT TimeGenerated, RenderedDescription
+        FROM Event
+        WHERE lower(EventLog) = 'microsoft-windows-sddc-management/operational' AND EventID = 3002
+            AND lower(extract(EventData, '<ArmId>([^<]*)</ArmId>')) = lower({ClusterArmId:String})
+        ORDER BY TimeGenerated DESC
+        LIMIT 1
+    )
+)
+ORDER BY VolumeName

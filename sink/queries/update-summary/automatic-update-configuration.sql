@@ -1,0 +1,12 @@
+-- Automatic update configuration
+--
+-- Source: Update Management solution in OMS, July 2017; Office 365 solution in OMS, June 2017
+-- Original (log search):
+--   Type=UpdateSummary | measure count() by WindowsUpdateSetting
+-- Note: UpdateSummary has a row for each scan of a computer: this counts scans. Put
+-- uniqExact(SourceComputerId) in the place of count() for computers. Linux computers have no such
+-- setting.
+SELECT WindowsUpdateSetting, count() AS AggregatedValue
+FROM UpdateSummary
+GROUP BY WindowsUpdateSetting
+ORDER BY AggregatedValue DESC, WindowsUpdateSetting

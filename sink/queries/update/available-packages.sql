@@ -1,0 +1,8 @@
+-- All packages that have an update available
+--
+-- Source: Update Management solution in OMS, July 2017; Office 365 solution in OMS, June 2017
+-- Original (log search):
+--   Type=Update and OSType=Linux and UpdateState!="Not needed"
+SELECT *
+FROM Update
+WHERE OSType = 'Linux' AND UpdateState != 'Not needed'
