@@ -172,6 +172,7 @@ fn start(kafka: &KafkaConfig, clickhouse: &ClickHouseConfig, log: &Path) -> Proc
     command
         .env("PATCHLINE_RECLASSIFY__KAFKA__BOOTSTRAP", &kafka.bootstrap)
         .env("PATCHLINE_RECLASSIFY__CLICKHOUSE__URL", &clickhouse.url)
+        .env("PATCHLINE_RECLASSIFY__LOG__FILTER", "info,patchline_enrich=debug")
         .env("PATCHLINE_RECLASSIFY__ADMIN__LISTEN", "127.0.0.1:0");
     Process::spawn("patchline-reclassify", command, log).unwrap()
 }
@@ -192,7 +193,7 @@ async fn measure(name: &str, client: &clickhouse::Client, log: &Path, end: u64) 
             break line.split_once("catalog applied").unwrap().1.trim().to_owned();
         }
         assert!(began.elapsed() < Duration::from_secs(600), "not applied:\n{text}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
     };
     let seconds = began.elapsed().as_secs_f64();
     println!("{name}: {seconds:.1} s from published to applied; {said}");

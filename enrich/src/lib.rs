@@ -7,6 +7,9 @@
 //! A message's way through: [`stage`] collects a batch and opens a transaction, [`transform`] turns
 //! each raw message into an enriched one or a rejection, asking [`classify`] about every update
 //! (which asks the [`catalog`]) and [`summary`] about the scan as a whole.
+//!
+//! The catalog's way: [`advisories`] imports what vendors publish into a topic, [`follow`] keeps the
+//! process's [`index`] of it current, with a [`snapshot`] on disk.
 
 pub mod advisories;
 pub mod catalog;

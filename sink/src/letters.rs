@@ -7,6 +7,10 @@
 //! has one group, and the letters beside it stay for later. Two replays at a time end with the older one's
 //! failure.
 //!
+//! Topics forget messages by their timestamps. A letter so old that its topic would forget it before anybody
+//! has read it is sent with the time of the replay instead ([`Fate::Renewed`]): a late time of arrival is
+//! better than a report that is lost.
+//!
 //! A letter that was written twice, by a stage that crashed meanwhile, is replayed once: source topic,
 //! partition and offset say which are the same. They are remembered for the letters there are, some dozen
 //! bytes each. Letters that come while a replay runs, such as those of messages that fail again, are left
@@ -18,8 +22,10 @@ use std::time::Duration;
 use patchline_runtime::kafka::KafkaConfig;
 use patchline_schemas::topic::dead_letter::{self, Class};
 use patchline_schemas::{Timestamp, Topics};
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -130,7 +136,7 @@ impl Letter {
     }
 }
 
-/// The newest letters of each partition that `filter` takes, at most `limit`, oldest first.
+/// The newest letters that `filter` takes, at most `limit`, oldest first. Blocks.
 ///
 /// # Errors
 /// Kafka cannot be read.
@@ -162,11 +168,24 @@ fn keep_newest(letters: &mut VecDeque<Letter>, limit: usize) {
     letters.drain(..letters.len().saturating_sub(limit));
 }
 
+/// What becomes of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is sent back as it was.
+    Sent,
+    /// It is sent back with the time of the replay as its time of arrival.
+    Renewed,
+    /// It cannot be sent back: the rest of the message is lost.
+    Cut,
+}
+
 /// What a replay did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// Letters that were sent back; in a dry run, would be.
     pub replayed: u64,
+    /// Those of them that were given another time of arrival.
+    pub renewed: u64,
     /// Letters that an earlier replay had dealt with.
     pub before: u64,
     /// Letters that were there already, written twice by a crash.
@@ -179,16 +198,17 @@ pub struct Replayed {
 
 impl std::fmt::Display for Replayed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { replayed, before, repeated, cut, foreign } = self;
+        let Self { replayed, renewed, before, repeated, cut, foreign } = self;
         write!(
             f,
-            "replayed={replayed} replayed-before={before} written-twice={repeated} cut={cut} foreign={foreign}"
+            "replayed={replayed} renewed={renewed} replayed-before={before} written-twice={repeated} \
+             cut={cut} foreign={foreign}"
         )
     }
 }
 
-/// Sends the letters that `filter` takes back to where they came from, each once. `tell` hears of every
-/// letter that is sent or, with a reason, cannot be. A dry run sends nothing and keeps no progress.
+/// Sends the letters that `filter` takes back to where they came from, each once. `tell` hears what becomes of
+/// each. A dry run sends nothing and keeps no progress. Blocks, and must not be called from an async task.
 ///
 /// # Errors
 /// Kafka failed; what was committed before stays, and the next replay goes on behind it.
@@ -196,7 +216,7 @@ pub fn replay(
     config: &KafkaConfig,
     filter: &Filter,
     dry_run: bool,
-    mut tell: impl FnMut(&Letter, Result<(), &str>),
+    mut tell: impl FnMut(&Letter, Fate),
 ) -> Result<Replayed, LettersError> {
     let topics = Topics::new(&config.topic_prefix);
     let mut transaction = if dry_run { None } else { Some(Transaction::new(config)?) };
@@ -222,19 +242,21 @@ pub fn replay(
             done.before += 1;
             return Ok(());
         }
-        if letter.is_cut {
-            done.cut += 1;
-            tell(&letter, Err("its payload was cut: the rest of the message is lost"));
-        } else {
-            done.replayed += 1;
-            tell(&letter, Ok(()));
+        let now = Timestamp::now();
+        let fate = group.fate(&letter, now);
+        match fate {
+            Fate::Cut => done.cut += 1,
+            Fate::Sent => done.replayed += 1,
+            Fate::Renewed => {
+                done.replayed += 1;
+                done.renewed += 1;
+            }
         }
+        tell(&letter, fate);
         if let Some(transaction) = &mut transaction {
-            if !letter.is_cut {
-                // Where the topic has fewer partitions now, its key says where the message belongs.
-                let partition = letter.source_partition;
-                let partition = group.source_partitions.contains(&partition).then_some(partition);
-                transaction.send(&letter, message, partition)?;
+            let arrived = if fate == Fate::Renewed { now } else { letter.timestamp };
+            if fate != Fate::Cut {
+                transaction.send(&letter, message, arrived, group.partition(&letter))?;
             }
             group.advance(letter.partition, letter.offset + 1);
             if transaction.is_full() {
@@ -317,9 +339,7 @@ fn for_each(
 
 /// librdkafka mends it by itself; if it does not, nothing comes, and that is noticed.
 fn is_passing(error: &KafkaError) -> bool {
-    use rdkafka::error::RDKafkaErrorCode::{
-        AllBrokersDown, BrokerTransportFailure, OperationTimedOut,
-    };
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut};
     matches!(
         error.rdkafka_error_code(),
         Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut)
@@ -339,6 +359,28 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, LettersE
     Ok(ids)
 }
 
+/// How long `topic` keeps a message, in ms; `None`: for ever.
+fn retention(config: &KafkaConfig, topic: &str) -> Result<Option<i64>, LettersError> {
+    const NAME: &str = "retention.ms";
+    let asked = async {
+        let admin: AdminClient<DefaultClientContext> =
+            config.client("patchline-dead-letters", &[]).create()?;
+        let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+        let mut answers =
+            admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await?;
+        answers.pop().unwrap_or(Err(RDKafkaErrorCode::UnknownTopic)).map_err(KafkaError::AdminOp)
+    };
+    // Kafka's administration is the only thing here that answers by a future.
+    let settings = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| KafkaError::AdminOpCreation(error.to_string()))
+        .and_then(|runtime| runtime.block_on(asked))
+        .map_err(kafka(format!("asking how long {topic} keeps messages")))?;
+    let kept = settings.get(NAME).and_then(|entry| entry.value.as_deref());
+    Ok(kept.and_then(|kept| kept.parse().ok()).filter(|kept| *kept >= 0))
+}
+
 /// The progress of every source topic and class that a letter was met of.
 struct Groups<'c> {
     config: &'c KafkaConfig,
@@ -355,11 +397,30 @@ struct Group {
     changed: HashSet<i32>,
     /// Partitions of the topic that the letters came from.
     source_partitions: Vec<i32>,
+    /// How long that topic keeps a message, in ms; `None`: for ever.
+    source_retention: Option<i64>,
 }
 
 impl Group {
     fn next(&self, partition: i32) -> i64 {
         self.next.get(&partition).copied().unwrap_or_default()
+    }
+
+    fn fate(&self, letter: &Letter, now: Timestamp) -> Fate {
+        let age = now.0.saturating_sub(letter.timestamp.0);
+        // Half of the topic's time must be left to whoever reads it.
+        let is_old = self.source_retention.is_some_and(|retention| age > retention / 2);
+        match (letter.is_cut, is_old) {
+            (true, _) => Fate::Cut,
+            (false, true) => Fate::Renewed,
+            (false, false) => Fate::Sent,
+        }
+    }
+
+    /// The partition it came from. Where the topic has fewer now, its key says where it belongs.
+    fn partition(&self, letter: &Letter) -> Option<i32> {
+        let partition = letter.source_partition;
+        self.source_partitions.contains(&partition).then_some(partition)
     }
 
     fn advance(&mut self, partition: i32, next: i64) {
@@ -393,8 +454,15 @@ impl Groups<'_> {
                     }
                 }
                 let source_partitions = partitions(&consumer, &letter.source_topic)?;
+                let source_retention = retention(self.config, &letter.source_topic)?;
                 let changed = HashSet::new();
-                Ok(unknown.insert(Group { consumer, next, changed, source_partitions }))
+                Ok(unknown.insert(Group {
+                    consumer,
+                    next,
+                    changed,
+                    source_partitions,
+                    source_retention,
+                }))
             }
         }
     }
@@ -450,12 +518,13 @@ impl Transaction {
         &mut self,
         letter: &Letter,
         message: &BorrowedMessage<'_>,
+        arrived: Timestamp,
         partition: Option<i32>,
     ) -> Result<(), LettersError> {
         self.open()?;
         let mut record = BaseRecord::<[u8], [u8]>::to(&letter.source_topic);
         record.partition = partition;
-        record.timestamp = Some(letter.timestamp.0);
+        record.timestamp = Some(arrived.0);
         record.key = message.key();
         record.payload = message.payload();
         self.producer.send(record).map_err(|(source, _)| {

@@ -16,7 +16,7 @@ use patchline_sink::budget::Budget;
 use patchline_sink::config::{ClickHouseConfig, SinkConfig};
 use patchline_sink::consumer::consume;
 use patchline_sink::dead_letters::DeadLetters;
-use patchline_sink::letters::{self, Filter, Letter};
+use patchline_sink::letters::{self, Fate, Filter, Letter};
 use patchline_sink::metrics::Metrics;
 use patchline_sink::migrate::{self, MigrateError};
 use patchline_sink::partition::Shared;
@@ -122,12 +122,14 @@ fn dead_letters(command: &DeadLettersCommand, kafka: &KafkaConfig) -> anyhow::Re
             }
         }
         DeadLettersCommand::Replay { filter, dry_run } => {
-            let done = letters::replay(kafka, &filter.into(), *dry_run, |letter, sent| {
-                // Nobody may be listening any more; that is no reason to stop half-way.
-                let _ = match sent {
-                    Ok(()) => writeln!(out, "{}", line(letter)),
-                    Err(why) => writeln!(out, "left, {why}: {}", line(letter)),
+            let done = letters::replay(kafka, &filter.into(), *dry_run, |letter, fate| {
+                let fate = match fate {
+                    Fate::Sent => "",
+                    Fate::Renewed => "with today's time, its own is too old for its topic: ",
+                    Fate::Cut => "left, the rest of the message is lost: ",
                 };
+                // Nobody may be listening any more; that is no reason to stop half-way.
+                let _ = writeln!(out, "{fate}{}", line(letter));
             })?;
             writeln!(out, "{}{done}", if *dry_run { "dry run: " } else { "" })?;
         }

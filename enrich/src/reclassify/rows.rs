@@ -4,7 +4,7 @@
 //! computer reported, and [`classify::verdict`] is asked about them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use clickhouse::Row;
 use patchline_schemas::{EnrichedUpdate, Summary, Timestamp, Update, UpdateState, Verdict};
@@ -125,6 +125,7 @@ pub(crate) struct Changes {
     pub(crate) dates_differ: bool,
     /// The first and the last computer.
     pub(crate) computers: Option<(String, String)>,
+    pub(crate) products: BTreeSet<String>,
     bytes: usize,
 }
 
@@ -178,6 +179,9 @@ impl Changes {
             }
         };
         self.rows.push((row.digest, number));
+        if !self.products.contains(&row.product) {
+            self.products.insert(row.product.clone());
+        }
         match &mut self.computers {
             Some((_, last)) => last.clone_from(&row.computer),
             None => self.computers = Some((row.computer.clone(), row.computer.clone())),

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clickhouse::query::{Query, RowCursor};
 use clickhouse::{Client, Row, error::Error};
@@ -29,6 +29,12 @@ const CHUNK_ROWS: u64 = 200_000;
 
 /// A statement with the names of thousands of packages is longer than ClickHouse's default allows.
 const QUERY_BYTES_MAX: &str = "67108864";
+
+/// Products above which a statement does not list them: it would only save digests of other products' rows.
+const PRODUCTS_MAX: usize = 1_000;
+
+/// Statements that took longer are worth a line for whoever wonders where the time goes.
+const SLOW_SECONDS: f64 = 0.1;
 
 /// The newest scan of each computer.
 const NEWEST: &str = "(SourceComputerId, ScanVersion) IN (\
@@ -222,7 +228,12 @@ impl Tables {
         what: &'static str,
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, StoreError> {
+        let began = Instant::now();
         let answer = tokio::time::timeout(self.timeout, answer).await;
+        let seconds = began.elapsed().as_secs_f64();
+        if seconds > SLOW_SECONDS {
+            tracing::debug!(what, seconds, "statement ended");
+        }
         answer.unwrap_or(Err(Error::TimedOut)).map_err(|source| StoreError { what, source })
     }
 
@@ -392,6 +403,10 @@ impl Tables {
         set.push(("CatalogVersion", "?".to_owned(), vec![version]));
         let within = |sql: &mut Sql| {
             Chunk { first: first.clone(), last: last.clone(), rows: 0 }.within(sql);
+            if changes.products.len() <= PRODUCTS_MAX {
+                sql.push(" AND ");
+                sql.is_one_of("Product", &changes.products);
+            }
         };
         let below = knowledge.position;
         self.change("update_rows", UPDATE_DIGEST, &changes.rows, set, within, below).await

@@ -3,7 +3,6 @@
 //! The real computer is [`Local`]; tests put recorded outputs in its place. Nothing here writes, and
 //! nothing needs root: what cannot be read is an [`Unreadable`] that the report goes on without.
 
-use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -23,8 +22,8 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    pub(super) fn new(what: impl Into<String>, problem: impl ToString) -> Self {
-        Self { what: what.into(), problem: problem.to_string() }
+    pub(super) fn new(what: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { what: what.into(), problem: problem.into() }
     }
 }
 
@@ -78,17 +77,17 @@ impl System for Local {
         let ended = tokio::time::timeout(PROGRAM_TIMEOUT, command.output())
             .await
             .map_err(|_| Unreadable::new(what(), format!("no end within {PROGRAM_TIMEOUT:?}")))?
-            .map_err(|error| Unreadable::new(what(), error))?;
+            .map_err(|error| Unreadable::new(what(), error.to_string()))?;
         let Some(code) = ended.status.code() else {
-            return Err(Unreadable::new(what(), ended.status));
+            return Err(Unreadable::new(what(), ended.status.to_string()));
         };
         Ok(Output { code, text: String::from_utf8_lossy(&ended.stdout).into_owned() })
     }
 
     fn read(&self, path: &str) -> Result<String, Unreadable> {
-        let bytes = std::fs::read(path).map_err(|error| Unreadable::new(path, error))?;
-        String::from_utf8(bytes)
-            .map_err(|error| Unreadable::new(path, io::Error::other(error.utf8_error())))
+        let bytes =
+            std::fs::read(path).map_err(|error| Unreadable::new(path, error.to_string()))?;
+        String::from_utf8(bytes).map_err(|error| Unreadable::new(path, error.to_string()))
     }
 
     fn exists(&self, path: &str) -> bool {

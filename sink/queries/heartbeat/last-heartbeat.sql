@@ -8,5 +8,11 @@
 --   | summarize arg_max(TimeGenerated, *) by Computer
 SELECT *
 FROM Heartbeat
+WHERE (Computer, TimeGenerated) IN
+    (
+        SELECT Computer, max(TimeGenerated)
+        FROM Heartbeat
+        GROUP BY Computer
+    )
 ORDER BY TimeGenerated DESC, ReportId
 LIMIT 1 BY Computer

@@ -8,13 +8,15 @@
 --   Heartbeat
 --   | where OSType == "Windows" | summarize arg_max(TimeGenerated, *) by SourceComputerId | top 500000 by Computer asc | render table
 SELECT *
-FROM
-(
-    SELECT *
-    FROM Heartbeat
-    WHERE OSType = 'Windows'
-    ORDER BY TimeGenerated DESC, ReportId
-    LIMIT 1 BY SourceComputerId
-)
-ORDER BY Computer
+FROM Heartbeat
+WHERE OSType = 'Windows'
+    AND (SourceComputerId, TimeGenerated) IN
+    (
+        SELECT SourceComputerId, max(TimeGenerated)
+        FROM Heartbeat
+        WHERE OSType = 'Windows'
+        GROUP BY SourceComputerId
+    )
+ORDER BY Computer, ReportId
+LIMIT 1 BY SourceComputerId
 LIMIT 500000

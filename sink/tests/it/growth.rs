@@ -163,9 +163,9 @@ async fn what_an_old_sink_cannot_read_is_kept_and_stored_once_after_the_upgrade(
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         said.lines().last().unwrap().split(" written-twice").next().unwrap().to_owned()
     };
-    assert_eq!(replay(), "replayed=1 replayed-before=0");
+    assert_eq!(replay(), "replayed=1 renewed=0 replayed-before=0");
     world.wait_for("SELECT count() FROM Heartbeat", 1).await;
-    assert_eq!(replay(), "replayed=0 replayed-before=1");
+    assert_eq!(replay(), "replayed=0 renewed=0 replayed-before=1");
     // Whatever the second replay might have sent would come before this one.
     world.send_heartbeat(&located("b", 2)).await;
     world.wait_for("SELECT count() FROM Heartbeat WHERE SourceComputerId = 'b'", 1).await;

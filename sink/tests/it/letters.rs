@@ -1,20 +1,31 @@
 //! Dead letters go back to where they came from, each once.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use patchline_schemas::Timestamp;
 use patchline_schemas::topic::dead_letter::{self, Class};
 use patchline_sink::batch::{Message, Reject};
 use patchline_sink::dead_letters::DeadLetters;
-use patchline_sink::letters::{self, Filter, Replayed};
+use patchline_sink::letters::{self, Fate, Filter, Replayed};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::fixture::{NOW, World};
+use crate::fixture::World;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// An hour ago, by when the test began, and so many milliseconds. Not longer: Kafka deletes what is old.
+fn arrived(offset: i64) -> Timestamp {
+    static BEGAN: OnceLock<i64> = OnceLock::new();
+    Timestamp(BEGAN.get_or_init(|| Timestamp::now().0) - HOUR_MS + offset)
+}
 
 fn dead_letters(world: &World) -> DeadLetters {
     DeadLetters::new(&world.kafka, &world.topics.dead_letters).unwrap()
@@ -24,7 +35,7 @@ fn dead_letters(world: &World) -> DeadLetters {
 async fn write(letters: &DeadLetters, topic: &str, partition: i32, offset: i64, class: Class) {
     let message = Message {
         offset,
-        timestamp: Timestamp(NOW + offset),
+        timestamp: arrived(offset),
         key: Some(format!("key-{offset}").into_bytes()),
         payload: format!("payload-{offset}").into_bytes(),
     };
@@ -73,8 +84,21 @@ fn content(world: &World, topic: &str) -> Vec<(i32, String, String, i64)> {
     found
 }
 
+/// Replays, and returns what became of the letters, by their offsets.
+async fn replay(world: &World, filter: &Filter, dry_run: bool) -> (Replayed, Vec<(i64, Fate)>) {
+    let (kafka, filter) = (world.kafka.clone(), filter.clone());
+    let replay = move || {
+        let mut told = Vec::new();
+        let tell = |letter: &letters::Letter, fate| told.push((letter.source_offset, fate));
+        let done = letters::replay(&kafka, &filter, dry_run, tell).unwrap();
+        told.sort_by_key(|(offset, _)| *offset);
+        (done, told)
+    };
+    tokio::task::spawn_blocking(replay).await.unwrap()
+}
+
 fn sent_back(partition: i32, offset: i64) -> (i32, String, String, i64) {
-    (partition, format!("key-{offset}"), format!("payload-{offset}"), NOW + offset)
+    (partition, format!("key-{offset}"), format!("payload-{offset}"), arrived(offset).0)
 }
 
 #[tokio::test]
@@ -111,42 +135,60 @@ async fn each_letter_goes_back_once_whatever_is_asked_for_first() {
     assert_eq!(letters::list(&world.kafka, &clocks, 100).unwrap().len(), 1);
     assert_eq!(letters::list(&world.kafka, &all, 2).unwrap()[0].class, "too-large");
 
-    let expected = Replayed { replayed: 3, before: 0, repeated: 1, cut: 1, foreign: 2 };
-    let mut told = Vec::new();
-    let tell = |letter: &letters::Letter, sent: Result<(), &str>| {
-        told.push((letter.source_offset, sent.is_ok()));
-    };
-    assert_eq!(letters::replay(&world.kafka, &all, true, tell).unwrap(), expected);
-    told.sort_unstable();
-    assert_eq!(told, [(1, false), (5, true), (7, true), (9, true)]);
+    let expected = Replayed { replayed: 3, renewed: 0, before: 0, repeated: 1, cut: 1, foreign: 2 };
+    let (done, told) = replay(&world, &all, true).await;
+    assert_eq!(done, expected);
+    assert_eq!(told, [(1, Fate::Cut), (5, Fate::Sent), (7, Fate::Sent), (9, Fate::Sent)]);
     assert!(content(&world, heartbeats).is_empty(), "a dry run sends nothing");
 
-    let only = |filter: &Filter| letters::replay(&world.kafka, filter, false, |_, _| {}).unwrap();
+    let only = async |filter: &Filter| replay(&world, filter, false).await.0;
     let one = Replayed { replayed: 1, foreign: 2, ..Replayed::default() };
-    assert_eq!(only(&clocks), one);
+    assert_eq!(only(&clocks).await, one);
     assert_eq!(content(&world, heartbeats), [sent_back(1, 7)]);
     let of_scans = Filter { class: None, source_topic: Some(scans.clone()) };
-    assert_eq!(only(&of_scans), one);
+    assert_eq!(only(&of_scans).await, one);
     assert_eq!(content(&world, scans), [sent_back(1, 9)]);
     assert_eq!(
-        only(&all),
+        only(&all).await,
         Replayed { replayed: 1, before: 2, ..expected },
         "the letters before a selected one are still to come"
     );
     assert_eq!(content(&world, heartbeats), [sent_back(0, 5), sent_back(1, 7)]);
 
     let again = Replayed { replayed: 0, before: 4, cut: 0, ..expected };
-    assert_eq!(only(&all), again);
+    assert_eq!(only(&all).await, again);
     write(&letters, heartbeats, 0, 11, Class::Invalid).await;
-    assert_eq!(only(&all), Replayed { replayed: 1, ..again });
+    assert_eq!(only(&all).await, Replayed { replayed: 1, ..again });
     assert_eq!(content(&world, heartbeats), [sent_back(0, 11), sent_back(0, 5), sent_back(1, 7)]);
+}
+
+#[tokio::test]
+async fn a_letter_that_its_topic_would_forget_is_sent_with_a_new_time() {
+    let world = World::new("letters_old", 1).await;
+    let topic = &world.topics.heartbeats;
+    let admin: AdminClient<DefaultClientContext> = world.kafka.client("t", &[]).create().unwrap();
+    let ninety_minutes = (HOUR_MS * 3 / 2).to_string();
+    let short =
+        AlterConfig::new(ResourceSpecifier::Topic(topic)).set("retention.ms", &ninety_minutes);
+    admin.alter_configs([&short], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    // An hour old, and on its way to be: over half of what the topic grants, and under.
+    write(&dead_letters(&world), topic, 0, 5, Class::Invalid).await;
+    write(&dead_letters(&world), topic, 0, HOUR_MS - 10 * 60_000, Class::Invalid).await;
+    let began = Timestamp::now().0;
+    let (done, told) = replay(&world, &Filter::default(), false).await;
+    assert_eq!((done.replayed, done.renewed), (2, 1));
+    assert_eq!(told, [(5, Fate::Renewed), (HOUR_MS - 10 * 60_000, Fate::Sent)]);
+    let sent = content(&world, topic);
+    assert_eq!(sent[0], sent_back(0, HOUR_MS - 10 * 60_000));
+    assert_eq!(sent[1].2, "payload-5");
+    assert!(sent[1].3 >= began, "{} is before {began}", sent[1].3);
 }
 
 #[tokio::test]
 async fn a_letter_of_a_partition_that_is_gone_goes_where_its_key_belongs() {
     let world = World::new("letters_fewer", 1).await;
     write(&dead_letters(&world), &world.topics.heartbeats, 7, 5, Class::Invalid).await;
-    letters::replay(&world.kafka, &Filter::default(), false, |_, _| {}).unwrap();
+    replay(&world, &Filter::default(), false).await;
     assert_eq!(content(&world, &world.topics.heartbeats), [sent_back(0, 5)]);
 }
 
@@ -159,13 +201,11 @@ async fn the_commands_say_what_they_did() {
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         (output.status.success(), said, String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let line = format!(
-        "2023-11-14T22:13:20.005Z {}/0@5 sink invalid 9B a reason\n",
-        world.topics.heartbeats
-    );
+    let (arrived, topic) = (arrived(5), &world.topics.heartbeats);
+    let line = format!("{arrived} {topic}/0@5 sink invalid 9B a reason\n");
     assert_eq!(run(&["list"]).1, line);
     assert_eq!(run(&["list", "--class", "clock"]).1, "");
-    let counts = "replayed-before=0 written-twice=0 cut=0 foreign=0\n";
+    let counts = "renewed=0 replayed-before=0 written-twice=0 cut=0 foreign=0\n";
     assert_eq!(run(&["replay", "--dry-run"]).1, format!("{line}dry run: replayed=1 {counts}"));
     assert_eq!(run(&["replay", "--class", "invalid"]).1, format!("{line}replayed=1 {counts}"));
     let (succeeded, _, said) = run(&["list", "--class", "nonsense"]);
@@ -185,7 +225,7 @@ async fn a_replay_that_is_killed_sends_no_letter_twice() {
         let (dead_letters, topic) = (dead_letters.clone(), world.topics.heartbeats.clone());
         let message = Message {
             offset,
-            timestamp: Timestamp(NOW),
+            timestamp: arrived(0),
             key: Some(offset.to_string().into_bytes()),
             payload: vec![b'x'; 2_000],
         };

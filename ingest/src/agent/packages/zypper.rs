@@ -13,8 +13,8 @@ const AVAILABLE: &[&str] = &["--non-interactive", "--no-refresh", "--xmlout", "l
 pub(super) async fn packages(system: &impl System) -> Result<Packages, Unreadable> {
     let installed = rpm_installed(system).await?;
     let text = text_of(system, "zypper", AVAILABLE, &[0]).await?;
-    let available =
-        available(&text).map_err(|error| Unreadable::new("zypper --xmlout list-updates", error))?;
+    let available = available(&text)
+        .map_err(|error| Unreadable::new("zypper --xmlout list-updates", error.to_string()))?;
     Ok(Packages { installed, available, unreadable: Vec::new() })
 }
 
