@@ -15,7 +15,7 @@
 
 use std::fmt::Write;
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use patchline_enrich::index::{Index, IndexBuilder, MemoCounters, Scheme};
 use patchline_enrich::{Catalog, LARGE_BLOCK_BYTES, Os, classify};
@@ -278,21 +278,21 @@ fn judge(
 fn versions() {
     for (scheme, name) in [(Scheme::Deb, "dpkg"), (Scheme::Rpm, "rpm")] {
         let versions: Vec<String> = (0..1_000).map(|n| version(n, n % 40)).collect();
-        let began = processor();
+        let began = Instant::now();
         let mut keys = Vec::new();
         for version in &versions {
             let mut key = Vec::new();
             scheme.sort_key(version, &mut key);
             keys.push(key);
         }
-        let making = (processor() - began).as_nanos() / 1_000;
-        let began = processor();
+        let making = began.elapsed().as_nanos() / 1_000;
+        let began = Instant::now();
         let mut less = 0_usize;
         for one in &keys {
             less += keys.iter().filter(|other| black_box(one) < *black_box(other)).count();
         }
-        let comparing = (processor() - began).as_secs_f64() * 1e9 / 1e6;
-        let began = processor();
+        let comparing = began.elapsed().as_secs_f64() * 1e9 / 1e6;
+        let began = Instant::now();
         let mut less_by_text = 0_usize;
         for one in versions.iter().take(50) {
             let is_less = |other: &&String| match scheme {
@@ -301,7 +301,7 @@ fn versions() {
             };
             less_by_text += versions.iter().filter(is_less).count();
         }
-        let by_text = (processor() - began).as_secs_f64() * 1e9 / 5e4;
+        let by_text = began.elapsed().as_secs_f64() * 1e9 / 5e4;
         let mut line = format!("{name}: a sort key in {making} ns, compared in {comparing:.0} ns");
         let _ = write!(line, ", the texts in {by_text:.0} ns");
         println!("{line} ({less}, {less_by_text})");

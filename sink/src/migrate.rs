@@ -217,9 +217,11 @@ async fn execute(
         .map_err(|source| MigrateError::Statement { what: what(), source })
 }
 
-/// The statements of a migration: each ends with a semicolon at the end of a line.
+/// The statements of a migration: each ends with a semicolon at the end of a line. A comment that does so ends
+/// what is none.
 fn statements(text: &str) -> impl Iterator<Item = &str> {
-    text.split(";\n").map(str::trim).filter(|statement| !statement.is_empty())
+    let is_code = |line: &str| !line.is_empty() && !line.starts_with("--");
+    text.split(";\n").map(str::trim).filter(move |statement| statement.lines().any(is_code))
 }
 
 #[cfg(test)]

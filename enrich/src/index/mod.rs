@@ -394,19 +394,18 @@ impl Index {
             |&update| Key([os.kind, os.name, &update.product, title::kb_of(update), "", ""]),
             |update| self.kbs.advise(os, update).map(Arc::new),
         );
-        let numbers = |wanted: UpdateState| {
-            let of_state = updates.iter().enumerate();
-            of_state
-                .filter(move |(_, update)| update.update_state == wanted)
-                .filter_map(|(at, update)| Some((at, windows::kb_number(title::kb_of(update))?)))
+        let number = |update: &Update<'_>| windows::kb_number(title::kb_of(update));
+        let of_state = |wanted: UpdateState| {
+            updates.iter().enumerate().filter(move |(_, update)| update.update_state == wanted)
         };
         let mut installed: Vec<u32> =
-            numbers(UpdateState::Installed).map(|(_, number)| number).collect();
+            of_state(UpdateState::Installed).filter_map(|(_, update)| number(update)).collect();
         installed.sort_unstable();
         if installed.is_empty() {
             return advice;
         }
-        for (at, number) in numbers(UpdateState::Needed) {
+        for (at, update) in of_state(UpdateState::Needed) {
+            let Some(number) = number(update) else { continue };
             let superseded_by = self.kbs.superseded_by(number, &installed);
             if superseded_by.is_empty() {
                 continue;

@@ -296,8 +296,11 @@ impl Kbs {
             self.replacements(**kb).binary_search(&needed).is_err()
                 || published(**kb) > published(needed)
         };
-        let replacing = self.replacements(needed).iter();
-        let replacing = replacing.filter(|kb| installed.binary_search(kb).is_ok());
+        let mut left = installed.iter().peekable();
+        let replacing = self.replacements(needed).iter().filter(|kb| {
+            while left.next_if(|one| one < kb).is_some() {}
+            left.peek() == Some(kb)
+        });
         let numbers: Vec<String> = replacing.filter(newer).map(u32::to_string).collect();
         join(numbers.iter().map(String::as_str))
     }

@@ -173,18 +173,24 @@ impl<'r> Post<'r> {
         }
         let mut bag = Bag::from_json(raw)?;
         batch.encoded.cut_texts += cut(&mut bag)?;
-        if !self.time_field.is_empty() {
-            bag.rename(self.time_field, "TimeGenerated");
-        }
+        let renamed = !self.time_field.is_empty() && bag.rename(self.time_field, "TimeGenerated");
         if kind != Kind::OfficeActivity {
             identify(&mut bag, kind);
         }
-        match kind {
-            Kind::RunProgress => batch.add(self.log_type, raw, strict::<RunProgress<'a>>(bag)?),
-            Kind::Heartbeat => batch.add(self.log_type, raw, strict::<Heartbeat<'a>>(bag)?),
-            Kind::Event => batch.add(self.log_type, raw, strict::<Event<'a>>(bag)?),
-            _ => batch.add(self.log_type, raw, office::record(bag)?),
-        }
+        let added = match kind {
+            Kind::RunProgress => strict::<RunProgress<'a>>(bag)
+                .and_then(|record| batch.add(self.log_type, raw, record)),
+            Kind::Heartbeat => strict::<Heartbeat<'a>>(bag)
+                .and_then(|record| batch.add(self.log_type, raw, record)),
+            Kind::Event => {
+                strict::<Event<'a>>(bag).and_then(|record| batch.add(self.log_type, raw, record))
+            }
+            _ => office::record(bag).and_then(|record| batch.add(self.log_type, raw, record)),
+        };
+        added.map_err(|problem| {
+            let names = [(self.time_field, "TimeGenerated")];
+            if renamed { problem.in_sent_terms(&names) } else { problem }
+        })
     }
 
     /// A record of a custom log, kept as it is but for texts that are too long.
@@ -565,6 +571,9 @@ pub(super) mod tests {
         let scan: Scan<'_> = only(&encoded, &codec);
         assert_eq!(scan.updates[0].product, "bash");
 
+        let late =
+            take(URI, &headers, r#"{"Computer": "a", "EventLog": "b", "at": "soon"}"#).unwrap_err();
+        assert_eq!(late.field.as_deref(), Some("at"), "as its sender calls it");
         let misspelt = json!({"Computer": "a", "OSType": "Linux", "Versoin": 1,
             "TimeGenerated": "2017-06-01T11:00:00Z"});
         let problem = logs("Heartbeat", &misspelt.to_string()).unwrap_err();

@@ -164,7 +164,7 @@ impl Problem {
     }
 
     /// Names the field as the sender does, who knows its own names only: (the sender's, the record's).
-    pub(super) fn in_sent_terms(mut self, names: &[(&'static str, &'static str)]) -> Self {
+    pub(super) fn in_sent_terms(mut self, names: &[(&str, &str)]) -> Self {
         let known = names.iter().find(|(_, record)| self.field.as_deref() == Some(record));
         if let Some((sent, record)) = known {
             self.detail = self.detail.replacen(record, sent, 1);

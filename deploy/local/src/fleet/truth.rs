@@ -161,14 +161,14 @@ impl<'a> Truth<'a> {
 
 impl Body {
     /// Its records, by `agents` where they are the Linux agent's.
-    fn records<'a, T, A>(&'a self, agents: fn(A, Uuid, &'a str) -> T) -> serde_json::Result<Vec<T>>
+    fn records<'a, T, A>(&'a self, agents: fn(&A, Uuid, &'a str) -> T) -> serde_json::Result<Vec<T>>
     where
         T: Deserialize<'a>,
         A: Deserialize<'a>,
     {
         let Some(agent) = &self.agent else { return self.several() };
         let envelope: Envelope<A> = serde_json::from_str(&self.text)?;
-        let items = envelope.items.into_iter().zip(&self.ids);
+        let items = envelope.items.iter().zip(&self.ids);
         Ok(items.map(|(item, id)| agents(item, *id, agent)).collect())
     }
 
@@ -187,8 +187,8 @@ fn fill(field: &mut Cow<'_, str>, known: &'static str) {
     }
 }
 
-fn agents_scan<'a>(item: LinuxScan<'a>, report_id: Uuid, agent: &'a str) -> Scan<'a> {
-    let packages = item.packages.into_iter().filter(|package| package.name != PSEUDO_PACKAGE);
+fn agents_scan<'a>(item: &LinuxScan<'a>, report_id: Uuid, agent: &'a str) -> Scan<'a> {
+    let packages = item.packages.iter().filter(|package| package.name != PSEUDO_PACKAGE);
     Scan {
         report_id,
         source_computer_id: agent.into(),
@@ -197,7 +197,7 @@ fn agents_scan<'a>(item: LinuxScan<'a>, report_id: Uuid, agent: &'a str) -> Scan
         os_type: item.os_type.into(),
         os_name: item.os_name.into(),
         os_version: item.os_version.into(),
-        os_full_name: item.os_full_name.into(),
+        os_full_name: item.os_full_name.clone().into(),
         updates: packages
             .map(|package| Update {
                 update_state: match package.state {
@@ -209,7 +209,7 @@ fn agents_scan<'a>(item: LinuxScan<'a>, report_id: Uuid, agent: &'a str) -> Scan
                 product_arch: package.architecture.into(),
                 product_version: package.version.unwrap_or_default().into(),
                 classification: package.classification.unwrap_or_default().into(),
-                package_repository: package.repository.unwrap_or_default().into(),
+                package_repository: package.repository.clone().unwrap_or_default().into(),
                 ..Update::default()
             })
             .collect(),
@@ -218,7 +218,7 @@ fn agents_scan<'a>(item: LinuxScan<'a>, report_id: Uuid, agent: &'a str) -> Scan
 }
 
 fn agents_run_progress<'a>(
-    item: LinuxRunProgress<'a>,
+    item: &LinuxRunProgress<'a>,
     report_id: Uuid,
     agent: &'a str,
 ) -> RunProgress<'a> {
@@ -240,7 +240,7 @@ fn agents_run_progress<'a>(
 }
 
 fn agents_heartbeat<'a>(
-    item: LinuxHeartbeat<'a>,
+    item: &LinuxHeartbeat<'a>,
     report_id: Uuid,
     agent: &'a str,
 ) -> Heartbeat<'a> {

@@ -202,9 +202,12 @@ fn assessed(facts: &Facts) -> HashMap<&'static str, Missing> {
     assessed
 }
 
+/// Those that lack the gravest updates first, then those that lack most of them, then by name.
+type Rank<'a> = (u8, Reverse<[i64; 3]>, &'a str);
+
 fn computers_list(facts: &Facts) -> Answer {
     let assessed = assessed(facts);
-    let mut rows: Vec<((u8, Reverse<[i64; 3]>, &str), Value)> = Vec::new();
+    let mut rows: Vec<(Rank<'_>, Value)> = Vec::new();
     for (id, beat) in onboarded(facts.truth) {
         let missing = assessed.get(id);
         let counts = missing.map_or([-1; 3], |m| [m.critical, m.security, m.other]);
@@ -235,7 +238,7 @@ fn computers_list(facts: &Facts) -> Answer {
         ]);
         rows.push(((order, Reverse(counts), &beat.computer), row));
     }
-    rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+    rows.sort_by_key(|(rank, _)| *rank);
     let columns = "id displayName sourceComputerId scopedToUpdatesSolution missingCriticalUpdatesCount \
         missingSecurityUpdatesCount missingOtherUpdatesCount compliance lastAssessedTime \
         lastUpdateAgentSeenTime osType environment";
