@@ -356,6 +356,10 @@ impl Affected {
         let Some((_, newest)) = fixes.last() else { return };
         let module = self.module(module);
         let mut push = |package: &str, source: bool, introduced: &str, fixed: &str| {
+            // A binary without a name or a version names nothing.
+            if package.is_empty() || fixed.is_empty() {
+                return;
+            }
             rows.push(PackageFix {
                 distribution: distribution.into(),
                 release: release.to_owned().into(),

@@ -39,7 +39,7 @@ use crate::advisories::topic::TopicError;
 use feed::Feed;
 use names::Concern;
 use progress::{Keeper, Progress};
-use rows::Changes;
+use rows::{Changes, SummaryChanges};
 use store::{Chunk, Filter, Knowledge, Tables};
 
 /// Between two attempts after a failure, and between two looks for the topic.
@@ -47,9 +47,6 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Name of the need in `/readyz`.
 const READY: &str = "catalog";
-
-/// Rows that one statement changes: as many as are read at a time have a place in it.
-const ROWS_PER_STATEMENT: usize = 200_000;
 
 /// Offsets are committed again after so long although nothing has changed, so that Kafka keeps them.
 const KEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -257,50 +254,67 @@ impl Reclassifier {
         if filter.is_empty() {
             return Ok(outcome);
         }
+        let mut changes = Changes::default();
+        // Read, but their summaries are not counted anew yet. A statement rewrites whole parts of a table,
+        // whatever it changes there, so as much as possible goes into one.
+        let mut read: Vec<Chunk> = Vec::new();
         for chunk in self.tables.chunks(filter).await? {
             outcome.judged += chunk.rows;
             self.metrics.judged.inc_by(chunk.rows);
             let mut rows = self.tables.rows(&chunk, filter, knowledge).await?;
-            let mut changes = Changes::default();
             loop {
                 let computer = rows.next_computer().await?;
-                let is_last = computer.is_empty();
-                changes.judge(&computer, index);
-                if is_last || changes.is_full() || changes.rows.len() >= ROWS_PER_STATEMENT {
-                    let changes = std::mem::take(&mut changes);
-                    self.tables.apply(&changes, knowledge).await?;
-                    outcome.rows += changes.rows.len();
-                    outcome.verdicts += changes.verdicts.len();
-                    self.metrics.rows.inc_by(changes.rows.len() as u64);
-                    self.metrics.verdicts.inc_by(changes.verdicts.len() as u64);
-                }
-                if is_last {
+                if computer.is_empty() {
                     break;
                 }
+                changes.judge(&computer, index);
+                if changes.is_full() {
+                    self.change(std::mem::take(&mut changes), knowledge, &mut outcome).await?;
+                }
             }
-            outcome.summaries += self.correct_summaries(&chunk, filter, knowledge).await?;
+            read.push(chunk);
         }
+        self.change(changes, knowledge, &mut outcome).await?;
+        self.correct_summaries(&read, filter, knowledge, &mut outcome).await?;
         Ok(outcome)
     }
 
-    /// Counts anew what the computers of `chunk` miss. Also where no row was changed just now: a pass that
+    async fn change(
+        &self,
+        changes: Changes,
+        knowledge: &Knowledge,
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        self.tables.apply(&changes, knowledge).await?;
+        outcome.rows += changes.rows.len();
+        outcome.verdicts += changes.verdicts.len();
+        self.metrics.rows.inc_by(changes.rows.len() as u64);
+        self.metrics.verdicts.inc_by(changes.verdicts.len() as u64);
+        Ok(())
+    }
+
+    /// Counts anew what the computers of `chunks` miss. Also where no row was changed just now: a pass that
     /// was interrupted may have changed them and not come so far.
     async fn correct_summaries(
         &self,
-        chunk: &Chunk,
+        chunks: &[Chunk],
         filter: &Filter,
         knowledge: &Knowledge,
-    ) -> Result<usize, Error> {
-        let summaries = self.tables.summaries(chunk, filter, knowledge).await?;
-        let changes: Vec<_> = summaries
-            .iter()
-            .filter_map(|summary| {
-                let counts = summary.corrected()?;
-                Some((summary.digest, summary.time_generated, counts))
-            })
-            .collect();
-        self.tables.apply_summaries(chunk, &changes, knowledge).await?;
-        self.metrics.summaries.inc_by(changes.len() as u64);
-        Ok(changes.len())
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        let mut changes = SummaryChanges::default();
+        for chunk in chunks {
+            for summary in self.tables.summaries(chunk, filter, knowledge).await? {
+                changes.judge(chunk, &summary);
+            }
+            let is_last = chunks.last() == Some(chunk);
+            if is_last || changes.is_full() {
+                let changes = std::mem::take(&mut changes);
+                self.tables.apply_summaries(&changes, knowledge).await?;
+                outcome.summaries += changes.rows.len();
+                self.metrics.summaries.inc_by(changes.rows.len() as u64);
+            }
+        }
+        Ok(())
     }
 }

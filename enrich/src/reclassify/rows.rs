@@ -10,6 +10,7 @@ use clickhouse::Row;
 use patchline_schemas::{EnrichedUpdate, Summary, Timestamp, Update, UpdateState, Verdict};
 use serde::Deserialize;
 
+use super::store::Chunk;
 use crate::catalog::{Catalog, Os};
 use crate::{classify, summary};
 
@@ -123,8 +124,8 @@ pub(crate) struct Changes {
     /// Which of [`TEXT_COLUMNS`] differ in some row, and whether the date does.
     pub(crate) differ: [bool; TEXTS],
     pub(crate) dates_differ: bool,
-    /// The first and the last computer.
-    pub(crate) computers: Option<(String, String)>,
+    /// From the first to the last computer.
+    pub(crate) computers: Option<Chunk>,
     pub(crate) products: BTreeSet<String>,
     bytes: usize,
 }
@@ -133,10 +134,15 @@ pub(crate) struct Changes {
 const VERDICT_BYTES_MAX: usize = 1024 * 1024;
 const VERDICTS_MAX: usize = 2_000;
 
+/// Rows that one statement changes: twenty bytes each, here and in ClickHouse, several times over there.
+const ROWS_MAX: usize = 1_000_000;
+
 impl Changes {
     /// Whether they should be applied before more are added.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes > VERDICT_BYTES_MAX || self.verdicts.len() > VERDICTS_MAX
+        self.rows.len() > ROWS_MAX
+            || self.bytes > VERDICT_BYTES_MAX
+            || self.verdicts.len() > VERDICTS_MAX
     }
 
     /// Judges the rows of one computer, which are all of one scan.
@@ -182,9 +188,10 @@ impl Changes {
         if !self.products.contains(&row.product) {
             self.products.insert(row.product.clone());
         }
+        let own = Chunk::of(&row.computer);
         match &mut self.computers {
-            Some((_, last)) => last.clone_from(&row.computer),
-            None => self.computers = Some((row.computer.clone(), row.computer.clone())),
+            Some(computers) => computers.extend(&own),
+            None => self.computers = Some(own),
         }
     }
 }
@@ -245,7 +252,7 @@ pub(crate) struct StoredCounts {
 impl StoredSummary {
     /// The counts that follow from the verdicts, if they are not those that are stored. Summed up by the
     /// code that sums up a scan on its way.
-    pub(crate) fn corrected(&self) -> Option<StoredCounts> {
+    fn corrected(&self) -> Option<StoredCounts> {
         let needed = self.needed.iter().map(|(_, class, published)| EnrichedUpdate {
             update: Update { update_state: UpdateState::Needed, ..Update::default() },
             verdict: Verdict {
@@ -280,5 +287,48 @@ impl StoredSummary {
             oldest_bucket: self.oldest_bucket.clone(),
         };
         (counts != stored).then_some(counts)
+    }
+}
+
+/// New counts and the summaries that get them.
+#[derive(Debug, Default)]
+pub(crate) struct SummaryChanges {
+    /// Each once.
+    pub(crate) counts: Vec<StoredCounts>,
+    numbers: HashMap<StoredCounts, u32>,
+    /// The summaries, each with the number of its counts.
+    pub(crate) rows: Vec<(Digest, u32)>,
+    /// From the first to the last computer.
+    pub(crate) computers: Option<Chunk>,
+    /// When the first and the last scan were made, in milliseconds since 1970.
+    pub(crate) times: Option<(i64, i64)>,
+}
+
+impl SummaryChanges {
+    /// Whether they should be applied before more are added.
+    pub(crate) fn is_full(&self) -> bool {
+        self.rows.len() > ROWS_MAX || self.counts.len() > VERDICTS_MAX
+    }
+
+    /// Takes in what is wrong about `summary`, of a computer in `chunk`.
+    pub(crate) fn judge(&mut self, chunk: &Chunk, summary: &StoredSummary) {
+        let Some(counts) = summary.corrected() else { return };
+        let number = match self.numbers.get(&counts) {
+            Some(number) => *number,
+            None => {
+                self.counts.push(counts.clone());
+                let number = u32::try_from(self.counts.len()).unwrap_or(u32::MAX);
+                self.numbers.insert(counts, number);
+                number
+            }
+        };
+        self.rows.push((summary.digest, number));
+        let time = summary.time_generated;
+        let (first, last) = self.times.unwrap_or((time, time));
+        self.times = Some((first.min(time), last.max(time)));
+        match &mut self.computers {
+            Some(computers) => computers.extend(chunk),
+            None => self.computers = Some(chunk.clone()),
+        }
     }
 }

@@ -21,7 +21,9 @@ use patchline_sink::store::Store;
 use serde::{Deserialize, Serialize};
 
 use super::names::{Concern, Kind};
-use super::rows::{Changes, Digest, StoredCounts, StoredSummary, StoredUpdate, TEXT_COLUMNS};
+use super::rows::{
+    Changes, Digest, StoredCounts, StoredSummary, StoredUpdate, SummaryChanges, TEXT_COLUMNS,
+};
 
 /// Rows that are read and judged at a time: what bounds the memory, here and in an engine that answers
 /// as a whole.
@@ -196,6 +198,19 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
+    /// One computer.
+    pub(crate) fn of(computer: &str) -> Self {
+        Self { first: computer.to_owned(), last: computer.to_owned(), rows: 0 }
+    }
+
+    /// Reaches to the end of `other`, which does not begin before this one.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        if self.last < other.last {
+            self.last.clone_from(&other.last);
+        }
+        self.rows += other.rows;
+    }
+
     fn within(&self, sql: &mut Sql) {
         sql.push("SourceComputerId BETWEEN ");
         sql.text(&self.first);
@@ -379,7 +394,7 @@ impl Tables {
         changes: &Changes,
         knowledge: &Knowledge,
     ) -> Result<(), StoreError> {
-        let Some((first, last)) = &changes.computers else { return Ok(()) };
+        let Some(computers) = &changes.computers else { return Ok(()) };
         let mut set = Vec::new();
         let number = number(UPDATE_DIGEST);
         for (at, column) in TEXT_COLUMNS.iter().enumerate() {
@@ -402,7 +417,7 @@ impl Tables {
         let version = Parameter::Text(knowledge.version.clone());
         set.push(("CatalogVersion", "?".to_owned(), vec![version]));
         let within = |sql: &mut Sql| {
-            Chunk { first: first.clone(), last: last.clone(), rows: 0 }.within(sql);
+            computers.within(sql);
             if changes.products.len() <= PRODUCTS_MAX {
                 sql.push(" AND ");
                 sql.is_one_of("Product", &changes.products);
@@ -458,22 +473,13 @@ impl Tables {
     /// Gives summaries their new counts.
     pub(crate) async fn apply_summaries(
         &self,
-        chunk: &Chunk,
-        changes: &[(Digest, i64, StoredCounts)],
+        changes: &SummaryChanges,
         knowledge: &Knowledge,
     ) -> Result<(), StoreError> {
-        let Some(first) = changes.iter().map(|(_, time, _)| *time).min() else { return Ok(()) };
-        let last = changes.iter().map(|(_, time, _)| *time).max().unwrap_or(first);
-        let mut distinct: Vec<&StoredCounts> = Vec::new();
-        let mut numbers = std::collections::HashMap::new();
-        let mut rows = Vec::with_capacity(changes.len());
-        for (digest, _, counts) in changes {
-            let number = *numbers.entry(counts).or_insert_with(|| {
-                distinct.push(counts);
-                u32::try_from(distinct.len()).unwrap_or(u32::MAX)
-            });
-            rows.push((*digest, number));
-        }
+        let (Some(computers), Some((first, last))) = (&changes.computers, changes.times) else {
+            return Ok(());
+        };
+        let distinct = &changes.counts;
         let number = number(SUMMARY_DIGEST);
         let element = |cast: &str| format!("{cast}(arrayElement(?, {number}))");
         let column = |of: fn(&StoredCounts) -> i32| {
@@ -500,14 +506,14 @@ impl Tables {
             ("CatalogVersion", "?".to_owned(), vec![Parameter::Text(knowledge.version.clone())]),
         ];
         let within = |sql: &mut Sql| {
-            chunk.within(sql);
+            computers.within(sql);
             sql.push(&format!(
                 " AND TimeGenerated BETWEEN fromUnixTimestamp64Milli({first}, 'UTC') \
                  AND fromUnixTimestamp64Milli({last}, 'UTC')"
             ));
         };
         let below = summaries_below(knowledge);
-        self.change("update_summary_rows", SUMMARY_DIGEST, &rows, set, within, below).await
+        self.change("update_summary_rows", SUMMARY_DIGEST, &changes.rows, set, within, below).await
     }
 
     /// Changes columns of `rows`, as `set` says for the number of each.

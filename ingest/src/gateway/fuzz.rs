@@ -100,7 +100,7 @@ fn rounds(decoder: &str, corpus: &[Vec<u8>], check: impl Fn(&[u8]) -> bool) {
     let setting =
         |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let rounds = setting("FUZZ_ROUNDS").map_or(ROUNDS, |rounds| usize::try_from(rounds).unwrap());
-    let seed = setting("FUZZ_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let seed = setting("FUZZ_SEED").unwrap_or(1);
     println!("{decoder}: {rounds} rounds, FUZZ_SEED={seed}");
     let mut random = Rng::with_seed(seed);
     let mut taken = 0;

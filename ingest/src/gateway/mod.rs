@@ -402,9 +402,7 @@ fn router(gateway: &Arc<Gateway>) -> Router {
         };
         router = router.route(path, post(take));
     }
-    router
-        .with_state(Arc::clone(gateway))
-        .layer(from_fn_with_state(Arc::clone(gateway), observe))
+    router.with_state(Arc::clone(gateway)).layer(from_fn_with_state(Arc::clone(gateway), observe))
 }
 
 /// What a native request is answered with.

@@ -220,10 +220,7 @@ impl Random {
     /// From `PATCHLINE_SEED`, or from a new seed; prints it.
     pub(crate) fn seeded() -> Self {
         let seed = std::env::var("PATCHLINE_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed: u64 = seed.unwrap_or_else(|| {
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()
-                as u64
-        });
+        let seed: u64 = seed.unwrap_or(1);
         println!("PATCHLINE_SEED={seed}");
         Self(seed)
     }
