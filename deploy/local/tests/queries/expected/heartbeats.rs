@@ -1,7 +1,7 @@
 //! `Heartbeat`.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_local::fleet::Truth;
 use patchline_schemas::{Heartbeat, Timestamp};
@@ -156,7 +156,7 @@ fn agents(facts: &Facts, system: &str) -> Answer {
 }
 
 /// Computers of the last twelve hours whose agent has the solution, by id.
-pub(super) fn onboarded(truth: &'static Truth<'static>) -> HashMap<&'static str, Beat> {
+pub(super) fn onboarded(truth: &'static Truth<'static>) -> BTreeMap<&'static str, Beat> {
     let recent = truth.heartbeats.iter().filter(|beat| within(beat.time_generated, 12));
     newest(recent, |beat| &beat.source_computer_id)
         .into_iter()
@@ -183,8 +183,8 @@ impl Missing {
     }
 }
 
-fn assessed(facts: &Facts) -> HashMap<&'static str, Missing> {
-    let mut assessed = HashMap::new();
+fn assessed(facts: &Facts) -> BTreeMap<&'static str, Missing> {
+    let mut assessed = BTreeMap::new();
     for row in &facts.updates {
         let Fact { scan, update, .. } = *row;
         if !row.within(if row.linux() { 5 } else { 14 }) {

@@ -6,7 +6,7 @@ mod office;
 mod runs;
 mod updates;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use patchline_local::fleet::{Judgement, Truth};
 use patchline_schemas::{Scan, Timestamp, Update, UpdateState};
@@ -55,7 +55,7 @@ pub(crate) struct Fact {
 
 impl Facts {
     pub(crate) fn of(truth: &'static Truth<'static>) -> Facts {
-        let mut newest: HashMap<&str, &'static (Scan<'static>, Vec<Judgement>)> = HashMap::new();
+        let mut newest: BTreeMap<&str, &'static (Scan<'static>, Vec<Judgement>)> = BTreeMap::new();
         for scan in &truth.scans {
             let shown = newest.entry(&scan.0.source_computer_id).or_insert(scan);
             if scan.0.time_generated > shown.0.time_generated {

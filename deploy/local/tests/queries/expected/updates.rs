@@ -1,6 +1,6 @@
 //! `Update` and `UpdateSummary`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_schemas::Scan;
 use serde_json::{Value, json};
@@ -264,7 +264,7 @@ fn is_manual(scan: &Scan<'_>) -> bool {
 
 /// Computers whose updates wait for a human, by their newest scan.
 fn manual(facts: &Facts) -> BTreeSet<&'static str> {
-    let newest: HashMap<&str, &'static Scan<'static>> =
+    let newest: BTreeMap<&str, &'static Scan<'static>> =
         facts.updates.iter().map(|row| (&*row.scan.source_computer_id, row.scan)).collect();
     newest.into_values().filter(|scan| is_manual(scan)).map(|scan| &*scan.computer).collect()
 }
