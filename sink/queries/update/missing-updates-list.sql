@@ -37,44 +37,35 @@ WITH computers AS
         HAVING hasToken(lower(argMax(Solutions, TimeGenerated)), 'updates')
     )
 SELECT
-    id, displayName, productArch, classification, osType, computersCount, publishedDate,
-    if(InformationId = '' OR InformationUrl = '', '',
-        concat('{ "uri": "', InformationUrl, '", "text": "', InformationId, '", "target": "blank" }')) AS informationLink
+    if(OSType = 'Linux', concat(Product, '_', ProductArch), concat(UpdateID, '_', KBID)) AS id,
+    if(OSType = 'Linux', Product, any(Title)) AS displayName,
+    ProductArch AS productArch,
+    Classification AS classification,
+    if(OSType = 'Linux', 1, 2) AS osType,
+    uniqExact(SourceComputerId) AS computersCount,
+    if(OSType = 'Linux', NULL, min(PublishedDate)) AS publishedDate,
+    multiIf(
+        OSType = 'Linux' AND BulletinID != '' AND BulletinUrl != '',
+            concat('{ "uri": "', splitByChar(';', BulletinUrl)[1], '", "text": "', BulletinID, '", "target": "blank" }'),
+        OSType != 'Linux' AND KBID != '',
+            concat('{ "uri": "https://support.microsoft.com/kb/', KBID, '", "text": "KB', KBID, '", "target": "blank" }'),
+        '') AS informationLink
 FROM
 (
     SELECT
-        concat(Product, '_', ProductArch) AS id,
-        Product AS displayName,
-        ProductArch AS productArch,
-        Classification AS classification,
-        1 AS osType,
-        uniqExact(SourceComputerId) AS computersCount,
-        NULL AS publishedDate,
-        BulletinID AS InformationId,
-        splitByChar(';', BulletinUrl)[1] AS InformationUrl
+        OSType, SourceComputerId, Title, KBID, PublishedDate, Classification, ProductArch,
+        if(OSType = 'Linux', '', UpdateID) AS UpdateID,
+        if(OSType = 'Linux', Product, '') AS Product,
+        if(OSType = 'Linux', BulletinID, '') AS BulletinID,
+        if(OSType = 'Linux', BulletinUrl, '') AS BulletinUrl
     FROM Update
-    WHERE OSType = 'Linux' AND TimeGenerated > now() - INTERVAL 5 HOUR
-        AND UpdateState = 'Needed'
-        AND SourceComputerId IN computers
-    GROUP BY Product, ProductArch, Classification, BulletinID, InformationUrl
-    UNION ALL
-    SELECT
-        concat(UpdateID, '_', KBID) AS id,
-        any(Title) AS displayName,
-        '' AS productArch,
-        Classification AS classification,
-        2 AS osType,
-        uniqExact(SourceComputerId) AS computersCount,
-        min(PublishedDate) AS publishedDate,
-        concat('KB', KBID) AS InformationId,
-        if(KBID = '', '', concat('https://support.microsoft.com/kb/', KBID)) AS InformationUrl
-    FROM Update
-    WHERE OSType != 'Linux' AND TimeGenerated > now() - INTERVAL 14 HOUR
-        AND UpdateState = 'Needed' AND Approved
-        AND (NOT Optional OR Classification IN ('Security Updates', 'Critical Updates'))
-        AND SourceComputerId IN computers
-    GROUP BY UpdateID, KBID, Classification
+    WHERE UpdateState = 'Needed' AND SourceComputerId IN computers
+        AND if(OSType = 'Linux',
+            TimeGenerated > now() - INTERVAL 5 HOUR,
+            TimeGenerated > now() - INTERVAL 14 HOUR AND Approved
+                AND (NOT Optional OR Classification IN ('Security Updates', 'Critical Updates')))
 )
+GROUP BY OSType, Product, ProductArch, UpdateID, KBID, Classification, BulletinID, BulletinUrl
 ORDER BY
     multiIf(classification = 'Critical Updates', 4, classification = 'Security Updates', 2, 1) DESC,
     computersCount DESC, displayName, id

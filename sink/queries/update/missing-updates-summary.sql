@@ -39,16 +39,11 @@ SELECT
     countIf(Classification NOT IN ('Security Updates', 'Critical Updates')) AS otherUpdatesCount
 FROM
 (
-    SELECT DISTINCT Product, ProductArch, Classification
+    SELECT DISTINCT OSType, if(OSType = 'Linux', Product, UpdateID), ProductArch, Classification
     FROM Update
-    WHERE OSType = 'Linux' AND TimeGenerated > now() - INTERVAL 5 HOUR
-        AND UpdateState = 'Needed'
-        AND SourceComputerId IN computers
-    UNION ALL
-    SELECT DISTINCT UpdateID, '', Classification
-    FROM Update
-    WHERE OSType != 'Linux' AND TimeGenerated > now() - INTERVAL 14 HOUR
-        AND UpdateState = 'Needed' AND Approved
-        AND (NOT Optional OR Classification IN ('Security Updates', 'Critical Updates'))
-        AND SourceComputerId IN computers
+    WHERE UpdateState = 'Needed' AND SourceComputerId IN computers
+        AND if(OSType = 'Linux',
+            TimeGenerated > now() - INTERVAL 5 HOUR,
+            TimeGenerated > now() - INTERVAL 14 HOUR AND Approved
+                AND (NOT Optional OR Classification IN ('Security Updates', 'Critical Updates')))
 )
