@@ -9,7 +9,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use prometheus::{Registry, TextEncoder};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntGaugeVec, Opts, Registry, TextEncoder};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -48,10 +50,47 @@ impl Readiness {
     }
 }
 
+/// [`Readiness`] as `patchline_ready{need}`: an alert can name what a service waits for.
+struct ReadinessGauge {
+    readiness: Readiness,
+    gauge: IntGaugeVec,
+}
+
+impl ReadinessGauge {
+    fn new(readiness: Readiness) -> Result<Self, prometheus::Error> {
+        let opts =
+            Opts::new("patchline_ready", "whether a need of the service is met, as in /readyz");
+        Ok(Self { readiness, gauge: IntGaugeVec::new(opts, &["need"])? })
+    }
+}
+
+impl Collector for ReadinessGauge {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauge.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let needs = self.readiness.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (need, met) in needs.iter() {
+            self.gauge.with_label_values(&[need]).set(i64::from(*met));
+        }
+        drop(needs);
+        self.gauge.collect()
+    }
+}
+
+/// Adds what every service shows: its readiness, and on Linux the memory, time and files it takes.
+fn register_common(registry: &Registry, readiness: &Readiness) -> Result<(), prometheus::Error> {
+    registry.register(Box::new(ReadinessGauge::new(readiness.clone())?))?;
+    #[cfg(target_os = "linux")]
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+    Ok(())
+}
+
 /// Serves the operators' port until `shutdown` fires. Returns the address it listens on.
 ///
 /// # Errors
-/// The address cannot be bound.
+/// The address cannot be bound, or `registry` is served already.
 pub async fn serve(
     admin: &AdminConfig,
     registry: Registry,
@@ -62,6 +101,7 @@ pub async fn serve(
         std::io::Error::new(error.kind(), format!("admin.listen {}: {error}", admin.listen))
     })?;
     let address = listener.local_addr()?;
+    register_common(&registry, &readiness).map_err(std::io::Error::other)?;
     let router = Router::new()
         .route("/metrics", get(metrics))
         .with_state(registry)

@@ -9,6 +9,7 @@ pub mod config;
 pub mod heap;
 pub mod kafka;
 pub mod shutdown;
+pub mod statistics;
 pub mod telemetry;
 
 use std::path::PathBuf;
