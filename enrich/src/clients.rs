@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use patchline_runtime::admin::Readiness;
 use patchline_runtime::kafka::KafkaConfig;
+use patchline_runtime::statistics::{INTERVAL_MS, Meter};
 use rdkafka::ClientContext;
 use rdkafka::bindings as native;
 use rdkafka::config::RDKafkaLogLevel;
@@ -48,7 +49,7 @@ pub(crate) fn consumer(kafka: &KafkaConfig, group: Group) -> KafkaResult<BaseCon
         ("max.partition.fetch.bytes", "1048576"),
         // A single batch may exceed a fetch's limits; 16 MiB and its frame must come through.
         ("receive.message.max.bytes", "67108864"),
-        ("statistics.interval.ms", "5000"),
+        ("statistics.interval.ms", INTERVAL_MS),
     ];
     kafka.client(CLIENT_ID, &own).create_with_context(group)
 }
@@ -58,6 +59,7 @@ pub(crate) fn producer(
     kafka: &KafkaConfig,
     instance_id: &str,
     transaction_timeout: Duration,
+    meter: Meter,
 ) -> KafkaResult<BaseProducer<Deliveries>> {
     let transactional_id = format!("{}.enrich.{instance_id}", kafka.topic_prefix);
     let timeout = transaction_timeout.as_millis().to_string();
@@ -73,8 +75,10 @@ pub(crate) fn producer(
         // Sizes are judged by the transform, and by the broker after compression. A limit here would
         // hold back the dead letter of what a more generous producer has sent.
         ("message.max.bytes", "1000000000"),
+        ("statistics.interval.ms", INTERVAL_MS),
     ];
-    kafka.client(CLIENT_ID, &own).create_with_context(Deliveries::default())
+    let deliveries = Deliveries { failed: Mutex::default(), meter };
+    kafka.client(CLIENT_ID, &own).create_with_context(deliveries)
 }
 
 /// The consumer's side of the group: whether it is a member, as which one, and of what.
@@ -82,6 +86,7 @@ pub(crate) struct Group {
     metrics: Metrics,
     readiness: Readiness,
     membership: Mutex<Membership>,
+    meter: Meter,
 }
 
 #[derive(Default)]
@@ -94,7 +99,8 @@ struct Membership {
 
 impl Group {
     pub(crate) fn new(metrics: Metrics, readiness: Readiness) -> Self {
-        Self { metrics, readiness, membership: Mutex::default() }
+        let meter = metrics.statistics.meter("consumer");
+        Self { metrics, readiness, membership: Mutex::default(), meter }
     }
 
     /// Changes whenever the assignment does. What was read in an earlier epoch is not ours any more.
@@ -166,6 +172,7 @@ impl ClientContext for Group {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.meter.observe(&statistics);
         let membership = self.membership();
         for (name, topic) in &statistics.topics {
             let lag: i64 = topic
@@ -214,9 +221,10 @@ fn member(consumer: &BaseConsumer<Group>) -> Option<(i32, CString)> {
 }
 
 /// What became of the messages of the current transaction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Deliveries {
     failed: Mutex<Option<(usize, KafkaError)>>,
+    meter: Meter,
 }
 
 impl Deliveries {
@@ -244,6 +252,10 @@ impl ClientContext for Deliveries {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "kafka producer");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.meter.observe(&statistics);
     }
 }
 

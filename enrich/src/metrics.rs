@@ -1,6 +1,7 @@
 //! What the stage counts. Names begin with `patchline_enrich_`; counts are of committed
 //! transactions, so that what was repeated is not counted twice.
 
+use patchline_runtime::statistics::KafkaStatistics;
 use patchline_schemas::Timestamp;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -17,6 +18,10 @@ pub struct Metrics {
     pub messages_in: IntCounterVec,
     /// Enriched messages, by enriched topic.
     pub messages_out: IntCounterVec,
+    /// Bytes of raw messages that left, by raw topic.
+    pub bytes_in: IntCounterVec,
+    /// Bytes of enriched messages before compression, by enriched topic.
+    pub bytes_out: IntCounterVec,
     /// Updates in enriched scans.
     pub updates: IntCounter,
     /// Updates left out because their scan had listed them before.
@@ -47,6 +52,8 @@ pub struct Metrics {
     pub catalog_unreadable: IntCounter,
     /// How often a verdict was remembered.
     pub memo: MemoCounters,
+    /// What the Kafka clients say of themselves.
+    pub statistics: KafkaStatistics,
 }
 
 /// Outcome of a transaction that took effect.
@@ -63,6 +70,12 @@ impl Metrics {
         let metrics = Self {
             messages_in: counters("messages_in_total", "raw messages processed", "topic")?,
             messages_out: counters("messages_out_total", "enriched messages written", "topic")?,
+            bytes_in: counters("bytes_in_total", "bytes of raw messages processed", "topic")?,
+            bytes_out: counters(
+                "bytes_out_total",
+                "bytes of enriched messages written, before compression",
+                "topic",
+            )?,
             updates: counter("updates_total", "updates judged")?,
             duplicates: counter(
                 "duplicate_updates_total",
@@ -105,10 +118,13 @@ impl Metrics {
                 hits: counter("memo_hits_total", "updates whose verdict was remembered")?,
                 misses: counter("memo_misses_total", "updates whose verdict had to be found")?,
             },
+            statistics: KafkaStatistics::new(registry)?,
         };
-        let all: [Box<dyn Collector>; 18] = [
+        let all: [Box<dyn Collector>; 20] = [
             Box::new(metrics.messages_in.clone()),
             Box::new(metrics.messages_out.clone()),
+            Box::new(metrics.bytes_in.clone()),
+            Box::new(metrics.bytes_out.clone()),
             Box::new(metrics.updates.clone()),
             Box::new(metrics.duplicates.clone()),
             Box::new(metrics.dead_letters.clone()),
@@ -136,7 +152,25 @@ impl Metrics {
         for outcome in [COMMITTED, ABORTED] {
             metrics.transactions.with_label_values(&[outcome]);
         }
+        for event in ["assign", "revoke"] {
+            metrics.rebalances.with_label_values(&[event]);
+        }
         Ok(metrics)
+    }
+
+    /// Makes the series of these topics, at zero.
+    pub fn expect(&self, raw: [&str; 2], enriched: [&str; 2]) {
+        for topic in raw {
+            for counters in [&self.messages_in, &self.bytes_in] {
+                counters.with_label_values(&[topic]);
+            }
+            self.lag.with_label_values(&[topic]);
+        }
+        for topic in enriched {
+            for counters in [&self.messages_out, &self.bytes_out] {
+                counters.with_label_values(&[topic]);
+            }
+        }
     }
 
     /// Notes that the catalog `version` is in use from now on.

@@ -154,6 +154,10 @@ impl Stage {
         shutdown: CancellationToken,
     ) -> Self {
         let topics = Topics::new(&config.kafka.topic_prefix);
+        metrics.expect(
+            [&topics.scans, &topics.run_progress],
+            [&topics.enriched_scans, &topics.enriched_run_progress],
+        );
         Self { config, topics, codec: Arc::new(codec), catalog, metrics, readiness, shutdown }
     }
 
@@ -197,6 +201,7 @@ impl Stage {
             &self.config.kafka,
             &enrich.instance_id,
             enrich.transaction_timeout(),
+            self.metrics.statistics.meter("producer"),
         )
         .map_err(|source| StageError::Client { client: "producer", source })?;
         let mut session = Session {
@@ -426,9 +431,11 @@ impl Session<'_> {
             enriched = Err(Rejection { class: Class::TooLarge, text });
         }
         *tally.messages_in.entry(source).or_default() += 1;
+        *tally.bytes_in.entry(source).or_default() += payload.len() as u64;
         match enriched {
             Ok(counts) => {
                 *tally.messages_out.entry(source).or_default() += 1;
+                *tally.bytes_out.entry(source).or_default() += self.out.len() as u64;
                 tally.updates += counts.updates;
                 tally.duplicates += counts.duplicates;
                 let record = BaseRecord::with_opaque_to(stage.enriched_topic(source), at)
@@ -669,6 +676,12 @@ impl Session<'_> {
         for (source, count) in &tally.messages_out {
             metrics.messages_out.with_label_values(&[stage.enriched_topic(*source)]).inc_by(*count);
         }
+        for (source, bytes) in &tally.bytes_in {
+            metrics.bytes_in.with_label_values(&[stage.raw_topic(*source)]).inc_by(*bytes);
+        }
+        for (source, bytes) in &tally.bytes_out {
+            metrics.bytes_out.with_label_values(&[stage.enriched_topic(*source)]).inc_by(*bytes);
+        }
         for (class, count) in &tally.dead_letters {
             metrics.dead_letters.with_label_values(&[class.as_str()]).inc_by(*count);
         }
@@ -718,6 +731,8 @@ struct Range {
 struct Tally {
     messages_in: HashMap<Source, u64>,
     messages_out: HashMap<Source, u64>,
+    bytes_in: HashMap<Source, u64>,
+    bytes_out: HashMap<Source, u64>,
     dead_letters: BTreeMap<Class, u64>,
     first_rejection: Option<Rejection>,
     updates: usize,

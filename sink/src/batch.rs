@@ -210,6 +210,21 @@ impl Batch {
         rows + self.rejects_bytes
     }
 
+    /// When the first report with rows was made, by its own clock.
+    #[must_use]
+    pub fn first_generated(&self) -> Option<Timestamp> {
+        let times = match &self.rows {
+            Rows::Scans(rows) => &rows.summaries.time_generated,
+            Rows::RunProgress(rows) => &rows.time_generated,
+            Rows::Heartbeats(rows) => &rows.time_generated,
+            Rows::Events(rows) => &rows.time_generated,
+            Rows::OfficeActivity(rows) => &rows.time_generated,
+            Rows::CustomLogs(rows) => &rows.time_generated,
+            Rows::UpdateDeployments(rows) => &rows.time_generated,
+        };
+        times.first().map(Timestamp)
+    }
+
     /// The messages that no table takes.
     #[must_use]
     pub fn rejects(&self) -> &[Reject] {

@@ -18,6 +18,8 @@ pub struct SinkConfig {
     pub clickhouse: ClickHouseConfig,
     /// `[retention_days]`
     pub retention_days: RetentionDays,
+    /// `[fleet]`
+    pub fleet: FleetConfig,
     /// `[kafka]`
     pub kafka: KafkaConfig,
     /// `[log]`
@@ -84,6 +86,33 @@ impl StageConfig {
     #[must_use]
     pub fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+/// `[fleet]`: the fleet's figures, `patchline_fleet_…` in `/metrics`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FleetConfig {
+    /// How often they are made; 0 leaves it to another instance, which is enough for all.
+    pub interval_s: u64,
+    /// How long each of the few queries may take. One that takes longer is given up, and counted.
+    pub query_timeout_s: u64,
+    /// A computer that was not heard of for so long, by heartbeat or scan, does not report.
+    pub silent_after_min: u64,
+    /// A reporting computer whose newest scan is older than this, by its own clock, has a stale assessment.
+    pub stale_after_min: u64,
+}
+
+impl Default for FleetConfig {
+    fn default() -> Self {
+        Self {
+            interval_s: 60,
+            query_timeout_s: 10,
+            // Twice the longest usual scan interval, twelve hours: computers without heartbeats are not silent.
+            silent_after_min: 24 * 60,
+            // A day more, so that one failed scan does not count.
+            stale_after_min: 48 * 60,
+        }
     }
 }
 
@@ -200,6 +229,11 @@ impl Settings for SinkConfig {
                  sink.batch_bytes_max + {MESSAGE_BYTES_MAX}",
                 stage.buffer_bytes_max
             ));
+        }
+        let fleet = &self.fleet;
+        if fleet.interval_s > 0 && fleet.query_timeout_s == 0 {
+            return Err("fleet.query_timeout_s must be at least 1; fleet.interval_s = 0 turns the figures off"
+                .to_owned());
         }
         for (name, value) in [
             ("batch_rows_max", stage.batch_rows_max),

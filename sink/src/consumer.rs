@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use patchline_runtime::admin::Readiness;
 use patchline_runtime::kafka::{KafkaConfig, MESSAGE_BYTES_MAX};
+use patchline_runtime::statistics::{INTERVAL_MS, Meter};
 use patchline_schemas::{Timestamp, Topics};
 use rdkafka::bindings::rd_kafka_resp_err_t as RespErr;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
@@ -111,10 +112,12 @@ struct Context {
     failed: Mutex<Option<ConsumeError>>,
     consumer: OnceLock<Weak<SinkConsumer>>,
     readiness: Readiness,
+    meter: Meter,
 }
 
 impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
+        self.meter.observe(&statistics);
         for (topic, state) in statistics.topics {
             let lags = state.partitions.values().map(|partition| partition.consumer_lag);
             let lag = lags.filter(|lag| *lag > 0).sum();
@@ -448,6 +451,7 @@ fn session(
         failed: Mutex::default(),
         consumer: OnceLock::new(),
         readiness,
+        meter: shared.statistics.meter("consumer"),
     };
     let consumer: Arc<SinkConsumer> = client(kafka, &shared.config)
         .create_with_context(context)
@@ -512,7 +516,7 @@ fn client(kafka: &KafkaConfig, config: &StageConfig) -> rdkafka::ClientConfig {
             ("message.max.bytes", &message_max),
             ("fetch.max.bytes", &fetch_max),
             ("receive.message.max.bytes", &receive_max),
-            ("statistics.interval.ms", "5000"),
+            ("statistics.interval.ms", INTERVAL_MS),
         ],
     );
     if let Some(instance) = &config.instance_id {

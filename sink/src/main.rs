@@ -7,21 +7,25 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use clickhouse::Client;
 use patchline_runtime::admin::{self, Readiness};
 use patchline_runtime::kafka::KafkaConfig;
+use patchline_runtime::statistics::KafkaStatistics;
 use patchline_runtime::{Args, config, shutdown, telemetry};
 use patchline_schemas::topic::dead_letter::Class;
 use patchline_schemas::{Codec, Topics};
+use patchline_sink::batch::Source;
 use patchline_sink::budget::Budget;
 use patchline_sink::config::{ClickHouseConfig, SinkConfig};
 use patchline_sink::consumer::consume;
 use patchline_sink::dead_letters::DeadLetters;
+use patchline_sink::fleet;
 use patchline_sink::letters::{self, Fate, Filter, Letter};
-use patchline_sink::metrics::Metrics;
+use patchline_sink::metrics::{FleetMetrics, Metrics};
 use patchline_sink::migrate::{self, MigrateError};
 use patchline_sink::partition::Shared;
 use patchline_sink::store::Store;
-use prometheus::Registry;
+use prometheus::{IntGauge, Registry};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -166,7 +170,11 @@ async fn serve(config: SinkConfig) -> anyhow::Result<()> {
     let readiness = Readiness::default();
     readiness.set("clickhouse", false);
     let metrics = Metrics::new(&registry)?;
+    let (fleet_metrics, statistics) =
+        (FleetMetrics::new(&registry)?, KafkaStatistics::new(&registry)?);
     let topics = Topics::new(&config.kafka.topic_prefix);
+    metrics.expect(&Source::topics(&topics).map(|(topic, _)| topic));
+    metrics.buffer_bytes_max.set(i64::try_from(config.sink.buffer_bytes_max).unwrap_or(i64::MAX));
     let shared = Arc::new(Shared {
         codec: Codec::new()?,
         store: Store::new(&config.clickhouse),
@@ -174,16 +182,21 @@ async fn serve(config: SinkConfig) -> anyhow::Result<()> {
         budget: Budget::new(config.sink.buffer_bytes_max, metrics.buffer_bytes.clone()),
         inserts: Arc::new(Semaphore::new(config.sink.inserts_in_flight_max)),
         metrics,
+        statistics,
         config: config.sink,
     });
     // The port outlives the drain, so that an operator can watch it.
     admin::serve(&config.admin, registry, readiness.clone(), Default::default()).await?;
+    let up = shared.metrics.clickhouse_up.clone();
+    tokio::spawn(watch_database(shared.store.client().clone(), up, shutdown.clone()));
     tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
         found = await_database(&config.clickhouse) => found?,
     }
     readiness.set("clickhouse", true);
 
+    let client = shared.store.client().clone();
+    tokio::spawn(fleet::export(client, config.fleet, fleet_metrics, shutdown.clone()));
     tokio::spawn(clean_up(Arc::clone(&shared), shutdown.clone()));
     let (kafka, handle) = (config.kafka, Handle::current());
     let consumer = std::thread::Builder::new()
@@ -210,6 +223,22 @@ async fn await_database(config: &ClickHouseConfig) -> Result<(), MigrateError> {
             Err(_) => tracing::warn!(?timeout, "waiting for clickhouse, which does not answer"),
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Keeps `up` true to whether ClickHouse answers. Only inserts would show it otherwise, and there are none while
+/// nobody reports.
+async fn watch_database(client: Client, up: IntGauge, shutdown: CancellationToken) {
+    const LOOK_EVERY: Duration = Duration::from_secs(10);
+    const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+    loop {
+        let asked = client.query("SELECT 1").fetch_one::<u8>();
+        let answered = matches!(tokio::time::timeout(LOOK_TIMEOUT, asked).await, Ok(Ok(1)));
+        up.set(i64::from(answered));
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
     }
 }
 

@@ -224,6 +224,14 @@ fixed! {
     UuidColumn(Uuid) = "UUID", |value| uuid_bytes(value);
 }
 
+impl DateTime {
+    /// The first value, if there is one.
+    #[must_use]
+    pub fn first(&self) -> Option<i64> {
+        self.data.first_chunk().map(|bytes| i64::from_le_bytes(*bytes))
+    }
+}
+
 fn uuid_bytes(value: Uuid) -> [u8; 16] {
     let (high, low) = value.as_u64_pair();
     let mut bytes = [0; 16];

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use patchline_runtime::statistics::KafkaStatistics;
 use patchline_schemas::{Codec, Timestamp};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -18,7 +19,7 @@ use crate::budget::{Budget, Charge};
 use crate::config::StageConfig;
 use crate::dead_letters::DeadLetters;
 use crate::intent::{Commit, Offer, PartitionLog, Range, Step, token};
-use crate::metrics::Metrics;
+use crate::metrics::{EVENT_DELAY_MAX_SECONDS, Metrics, NO_CODE};
 use crate::store::{Store, StoreError};
 
 /// How the worker's commits reach Kafka.
@@ -65,6 +66,8 @@ pub struct Shared {
     pub dead_letters: DeadLetters,
     /// Metrics.
     pub metrics: Metrics,
+    /// What the Kafka clients say of themselves.
+    pub statistics: KafkaStatistics,
     /// Bytes held.
     pub budget: Budget,
     /// One permit a batch that is being inserted, or collected again: such a batch is announced and
@@ -106,6 +109,7 @@ struct Open {
     charge: Charge,
     messages: u64,
     arrived: Option<Timestamp>,
+    bytes: u64,
     due: Option<Instant>,
 }
 
@@ -160,6 +164,7 @@ impl<C: Committer> Worker<C> {
             charge: self.shared.budget.charge(0),
             messages: 0,
             arrived: None,
+            bytes: 0,
             due: None,
         }
     }
@@ -208,6 +213,7 @@ impl<C: Committer> Worker<C> {
                     open.arrived = Some(message.timestamp);
                 }
                 open.messages += 1;
+                open.bytes += message.payload.len() as u64;
                 open.batch.push(&self.shared.codec, message);
                 open.charge.set(open.batch.bytes());
                 drop(charge);
@@ -252,7 +258,8 @@ impl<C: Committer> Worker<C> {
 
     /// Stores the batch `range`: its rejects as dead letters, its rows in every table.
     async fn insert(&mut self, range: Range, replay: bool, open: Open) -> Result<(), Gone> {
-        let Open { batch, charge, messages, arrived, .. } = open;
+        let Open { batch, charge, messages, arrived, bytes, .. } = open;
+        let generated = batch.first_generated();
         for reject in batch.rejects() {
             let mut backoff = Backoff::new();
             while let Err(error) =
@@ -275,10 +282,13 @@ impl<C: Committer> Worker<C> {
         let metrics = &self.shared.metrics;
         metrics.batches.with_label_values(&[&self.topic]).inc();
         metrics.messages.with_label_values(&[&self.topic]).inc_by(messages);
+        metrics.message_bytes.with_label_values(&[&self.topic]).inc_by(bytes);
         if let Some(arrived) = arrived {
-            #[allow(clippy::cast_precision_loss, reason = "a delay in ms fits a float well")]
-            let delay = (Timestamp::now().0 - arrived.0).max(0) as f64 / 1000.0;
-            metrics.delay_seconds.observe(delay);
+            metrics.delay_seconds.observe(seconds_since(arrived));
+        }
+        if let Some(generated) = generated {
+            let delay = seconds_since(generated).min(EVENT_DELAY_MAX_SECONDS);
+            metrics.event_delay_seconds.observe(delay);
         }
         Ok(())
     }
@@ -295,7 +305,7 @@ impl<C: Committer> Worker<C> {
         while let Err(error) = self.try_insert(range, block, maybe_stored).await {
             // Whatever failed, the rows may be there: only the same token may follow.
             maybe_stored = true;
-            let code = error.code().map_or_else(|| "none".to_owned(), |code| code.to_string());
+            let code = error.code().map_or_else(|| NO_CODE.to_owned(), |code| code.to_string());
             metrics.insert_errors.with_label_values(&[&code]).inc();
             if error.needs_a_human() {
                 tracing::error!(topic = %self.topic, partition = self.partition, %range, %error,
@@ -352,6 +362,12 @@ impl<C: Committer> Worker<C> {
             }
         }
     }
+}
+
+/// From `then` to now, at least 0.
+#[allow(clippy::cast_precision_loss, reason = "a delay in ms fits a float well")]
+fn seconds_since(then: Timestamp) -> f64 {
+    Timestamp::now().0.saturating_sub(then.0).max(0) as f64 / 1000.0
 }
 
 /// Growing pauses between repetitions.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use patchline_runtime::admin::Readiness;
+use patchline_runtime::statistics::KafkaStatistics;
 use patchline_schemas::{Codec, Heartbeat};
 use patchline_sink::budget::Budget;
 use patchline_sink::config::StageConfig;
@@ -122,6 +123,7 @@ fn old_sink(world: &World) -> (CancellationToken, std::thread::JoinHandle<()>) {
         budget: Budget::new(config.buffer_bytes_max, metrics.buffer_bytes.clone()),
         inserts: Arc::new(Semaphore::new(config.inserts_in_flight_max)),
         metrics,
+        statistics: KafkaStatistics::new(&Registry::new()).unwrap(),
         config,
     });
     let stop = CancellationToken::new();
