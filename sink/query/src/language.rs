@@ -18,7 +18,9 @@ const SQL_BEGINS: &[&str] = &[
     "drop",
 ];
 
-const KQL_BEGINS: &[&str] = &["let", "search", "union", "print"];
+/// The last ones are refused, by an error that says so.
+const KQL_BEGINS: &[&str] =
+    &["let", "search", "union", "print", "datatable", "declare", "externaldata", "find", "range"];
 
 impl Language {
     /// The language of a text, by how it begins: SQL with a statement's word, KQL with a table and then a pipe,

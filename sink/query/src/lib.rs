@@ -22,6 +22,7 @@ pub mod search;
 mod sql;
 mod synonyms;
 pub mod text;
+mod tree;
 
 pub use catalog::Catalog;
 pub use error::QueryError;

@@ -37,6 +37,9 @@ pub(crate) fn check(text: &str) -> Answer<()> {
         let at = Span { start: BYTES_MAX, end: BYTES_MAX };
         return Err(Fault::new(at, format!("the query is longer than {BYTES_MAX} bytes")));
     }
+    if text.trim().is_empty() {
+        return Err(Fault::new(Span::default(), "the query is empty"));
+    }
     let mut depth = 0_usize;
     // Parentheses in strings and comments count as well: it is a limit, not a grammar.
     for (start, byte) in text.bytes().enumerate() {

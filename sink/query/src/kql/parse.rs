@@ -11,6 +11,9 @@ use crate::ast::{
 };
 use crate::error::{Answer, Fault, QueryError};
 use crate::text::{self, Notes};
+use crate::tree::{missing, next, only, span};
+
+use super::unsupported::or_unsupported;
 
 #[derive(Parser)]
 #[grammar = "kql/grammar.pest"]
@@ -31,7 +34,8 @@ pub fn parse(text: &str, notes: &mut Notes) -> Result<Query, QueryError> {
     text::check(text)
         .and_then(|()| {
             let mut pairs = Grammar::parse(Rule::query, text).map_err(|error| {
-                Fault::of_grammar(error, readable).or_unknown(text, "operator", OPERATORS)
+                let fault = Fault::of_grammar(error, readable);
+                or_unsupported(fault.or_unknown(text, "operator", OPERATORS), text)
             })?;
             let query =
                 pairs.next().ok_or_else(|| Fault::new(Span::default(), "nothing to run"))?;
@@ -78,26 +82,6 @@ fn readable(rule: &Rule) -> &'static str {
         Rule::json => "JSON",
         _ => "",
     }
-}
-
-fn span(pair: &Pair<'_, Rule>) -> Span {
-    let span = pair.as_span();
-    // A rule that ends in optional parts takes the blanks before them with it.
-    Span { start: span.start(), end: span.start() + span.as_str().trim_end().len() }
-}
-
-/// The grammar promises a child that is not there: never for a text, and still no reason to panic.
-fn missing(span: Span) -> Fault {
-    Fault::new(span, "this is incomplete")
-}
-
-fn only(pair: Pair<'_, Rule>) -> Answer<Pair<'_, Rule>> {
-    let at = span(&pair);
-    pair.into_inner().next().ok_or_else(|| missing(at))
-}
-
-fn next<'t>(pairs: &mut Pairs<'t, Rule>, at: Span) -> Answer<Pair<'t, Rule>> {
-    pairs.next().ok_or_else(|| missing(at))
 }
 
 struct Reader<'n> {

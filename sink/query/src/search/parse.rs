@@ -14,6 +14,7 @@ use crate::ast::{
 };
 use crate::error::{Answer, Fault, QueryError};
 use crate::text::{self, Notes};
+use crate::tree::{missing, next, only, span};
 
 #[derive(Parser)]
 #[grammar = "search/grammar.pest"]
@@ -57,24 +58,6 @@ fn readable(rule: &Rule) -> &'static str {
         Rule::body => "a query in braces",
         _ => "",
     }
-}
-
-fn span(pair: &Pair<'_, Rule>) -> Span {
-    let span = pair.as_span();
-    Span { start: span.start(), end: span.start() + span.as_str().trim_end().len() }
-}
-
-fn missing(span: Span) -> Fault {
-    Fault::new(span, "this is incomplete")
-}
-
-fn only(pair: Pair<'_, Rule>) -> Answer<Pair<'_, Rule>> {
-    let at = span(&pair);
-    pair.into_inner().next().ok_or_else(|| missing(at))
-}
-
-fn next<'t>(pairs: &mut Pairs<'t, Rule>, at: Span) -> Answer<Pair<'t, Rule>> {
-    pairs.next().ok_or_else(|| missing(at))
 }
 
 fn name(pair: &Pair<'_, Rule>) -> Name {
