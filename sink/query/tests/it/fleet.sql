@@ -11,7 +11,11 @@ WITH
     intDiv(number, 24) AS c,
     number % 24 AS u,
     c % 2 = 0 AS linux,
-    [0, 1, 2, 3, 4, 13, 20][c % 7 + 1] AS age
+    [0, 1, 2, 3, 4, 13, 20][c % 7 + 1] AS age,
+    if(linux, ['Security Updates', 'Critical Updates', 'Other Updates'][intDiv(u, 2) % 3 + 1],
+        ['Security Updates', 'Critical Updates', 'Update Rollups', 'Updates'][u % 4 + 1]) AS class,
+    -- Some computers need nothing grave, nothing critical, or nothing at all.
+    multiIf(c IN (8, 9), false, c IN (14, 23), class NOT IN ('Security Updates', 'Critical Updates'), c IN (17, 18), class = 'Security Updates', true) AS open
 SELECT
     concat('computer-', toString(c)),
     if(linux, '', concat('update-', toString(u))),
@@ -21,11 +25,10 @@ SELECT
     ['ContosoVM1.contoso.com', 'Computer01.contoso.com', concat('pc-', toString(c), '.contoso.com'), 'Enter your computer name here'][least(c, 2) + 1 + (c = 5)],
     now64(3, 'UTC') - toIntervalHour(age) - toIntervalMinute(17) AS Time,
     Time + toIntervalSecond(5),
-    multiIf(u % 3 = 0 AND NOT linux, 'Installed', linux AND u % 2 = 1, 'Not needed', 'Needed'),
+    multiIf(linux, if(open AND u % 2 = 0, 'Needed', 'Not needed'), open AND u % 3 != 0, 'Needed', 'Installed'),
     concat('Update ', toString(u)),
     if(linux, '', toString(4000000 + u)),
-    if(linux, ['Security Updates', 'Critical Updates', 'Other Updates'][intDiv(u, 2) % 3 + 1],
-        ['Security Updates', 'Critical Updates', 'Update Rollups', 'Updates'][u % 4 + 1]),
+    class,
     if(linux, '', ['Critical', 'Important', 'Moderate'][u % 3 + 1]),
     if(linux AND u % 4 = 0, concat('USN-', toString(u)), ''),
     if(linux AND u % 4 = 0, concat('https://example.com/', toString(u), ';https://example.com/other'), ''),
