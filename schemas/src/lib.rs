@@ -17,7 +17,7 @@ pub use codec::{Codec, DecodeError, EncodeError, Record};
 pub use record::{
     Advisory, ComputerReport, CustomLog, EnrichedRunProgress, EnrichedScan, EnrichedUpdate, Event,
     Heartbeat, KbFix, OfficeActivity, PackageFix, Report, RunProgress, Scan, Schedule, Summary,
-    Update, UpdateDeployment, UpdateState, Verdict,
+    Update, UpdateDeployment, UpdateState, Verdict, guid_in_lower_case,
 };
 pub use time::Timestamp;
 pub use topic::Topics;

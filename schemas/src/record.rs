@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::Timestamp;
@@ -44,7 +44,7 @@ macro_rules! report {
         pub struct $name<'a> {
             #[serde(rename = "ReportId", with = "uuid_text")]
             pub report_id: Uuid,
-            #[serde(rename = "SourceComputerId", borrow)]
+            #[serde(rename = "SourceComputerId", borrow, deserialize_with = "guid")]
             pub source_computer_id: Cow<'a, str>,
             #[serde(rename = "Computer", borrow)]
             pub computer: Cow<'a, str>,
@@ -86,6 +86,24 @@ macro_rules! report {
             }
         }
     };
+}
+
+/// A GUID in capitals is the same GUID, and everything downstream compares text: so it is kept in lower case. What
+/// is no GUID stays as it is.
+///
+/// Reading a record does this to the GUIDs that tell computers and updates apart, whoever wrote it. Who makes a
+/// record in another way, and takes its key from it, does it himself.
+#[must_use]
+pub fn guid_in_lower_case(id: Cow<'_, str>) -> Cow<'_, str> {
+    let is_other = id.bytes().any(|byte| byte.is_ascii_uppercase()) && Uuid::try_parse(&id).is_ok();
+    if is_other { Cow::Owned(id.to_ascii_lowercase()) } else { id }
+}
+
+fn guid<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a, str>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    Text::deserialize(deserializer).map(|text| guid_in_lower_case(text.0))
 }
 
 /// A UUID is text on every wire, whether the format calls itself readable or not.
@@ -140,7 +158,7 @@ report! {
         update_run_name: Cow<'a, str>,
         #[serde(rename = "CorrelationId", borrow)]
         correlation_id: Cow<'a, str>,
-        #[serde(rename = "UpdateId", borrow)]
+        #[serde(rename = "UpdateId", borrow, deserialize_with = "guid")]
         update_id: Cow<'a, str>,
         #[serde(rename = "Title", borrow)]
         title: Cow<'a, str>,
@@ -257,7 +275,7 @@ impl UpdateState {
 pub struct Update<'a> {
     #[serde(rename = "UpdateState")]
     pub update_state: UpdateState,
-    #[serde(rename = "UpdateID", borrow)]
+    #[serde(rename = "UpdateID", borrow, deserialize_with = "guid")]
     pub update_id: Cow<'a, str>,
     #[serde(rename = "Title", borrow)]
     pub title: Cow<'a, str>,

@@ -492,6 +492,24 @@ fn types_have_the_fields_of_their_schemas_in_order() {
     check!(Event OfficeActivity CustomLog UpdateDeployment Advisory);
 }
 
+/// A producer of its own need not know that a GUID in capitals is the same.
+#[test]
+fn guids_are_read_in_lower_case_whoever_wrote_them() {
+    const CAPITALS: &str = "5C0A7D6E-11F0-4A55-9D25-3F1C2F0C9A01";
+    let codec = Codec::new().unwrap();
+    let mut scan = Scan { source_computer_id: CAPITALS.into(), ..Scan::default() };
+    for id in [CAPITALS, "PackageKit-1"] {
+        scan.updates.push(Update { update_id: id.into(), ..Update::default() });
+    }
+    let mut bytes = Vec::new();
+    codec.encode(&scan, &mut bytes).unwrap();
+    let read: Scan<'_> = codec.decode(&bytes).unwrap();
+    assert_eq!(read.source_computer_id, CAPITALS.to_lowercase());
+    let ids: Vec<&str> = read.updates.iter().map(|update| &*update.update_id).collect();
+    assert_eq!(ids, [&CAPITALS.to_lowercase(), "PackageKit-1"]);
+    assert!(matches!(read.updates[1].update_id, Cow::Borrowed(_)), "nothing is copied");
+}
+
 /// Arrays may come in several blocks, with or without their sizes.
 #[test]
 fn every_form_of_an_array_is_read() {
@@ -513,7 +531,52 @@ fn every_form_of_an_array_is_read() {
     assert!(matches!(codec.decode::<Heartbeat>(&bomb), Err(DecodeError::Datum(_))));
 }
 
+/// Every message of `golden`: each record in each version.
+fn corpus() -> &'static [Vec<u8>] {
+    static CORPUS: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
+    CORPUS.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let paths = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let mut paths: Vec<_> =
+            paths.filter(|path| path.extension().is_some_and(|kind| kind == "bin")).collect();
+        paths.sort();
+        paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    })
+}
+
 proptest! {
+    #[test]
+    fn a_mutated_message_of_any_record_is_read_or_refused(
+        which in any::<prop::sample::Index>(),
+        changes in proptest::collection::vec(
+            (any::<prop::sample::Index>(), 0..8_usize, proptest::collection::vec(any::<u8>(), 0..4)),
+            1..4,
+        ),
+    ) {
+        let codec = Codec::new().unwrap();
+        let mut message = which.get(corpus()).clone();
+        for (at, removed, put) in changes {
+            // The frame says which record it is; other bytes there are refused before any decoder.
+            let at = 10 + at.index(message.len() - 9);
+            let end = (at + removed).min(message.len());
+            drop(message.splice(at..end, put));
+        }
+        let Ok(current) = codec.current(&message) else { return Ok(()) };
+        // What is read can be written, and read again as the same.
+        macro_rules! each {
+            ($($type:ident)*) => {$(
+                if let Ok(record) = codec.decode::<$type<'_>>(&current) {
+                    let (mut written, mut again) = (Vec::new(), Vec::new());
+                    codec.encode(&record, &mut written).unwrap();
+                    codec.encode(&codec.decode::<$type<'_>>(&written).unwrap(), &mut again).unwrap();
+                    prop_assert_eq!(written, again);
+                }
+            )*};
+        }
+        each!(Scan RunProgress Heartbeat EnrichedScan EnrichedRunProgress);
+        each!(Event OfficeActivity CustomLog UpdateDeployment Advisory);
+    }
+
     #[test]
     fn any_bytes_are_decoded_or_refused_without_a_panic(
         framed in any::<bool>(),

@@ -18,7 +18,9 @@ use std::fmt;
 
 use patchline_schemas::codec::Kind;
 use patchline_schemas::validate::{IDENTITY_BYTES_MAX, UPDATES_PER_SCAN_MAX};
-use patchline_schemas::{Heartbeat, RunProgress, Scan, Timestamp, Update, UpdateState};
+use patchline_schemas::{
+    Heartbeat, RunProgress, Scan, Timestamp, Update, UpdateState, guid_in_lower_case,
+};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -211,7 +213,7 @@ impl<'a> Item<'a> for WireRunProgress<'a> {
             os_type: linux(self.os_type),
             update_run_name: self.run_name,
             title: self.title,
-            update_id: self.update_id,
+            update_id: guid_in_lower_case(self.update_id),
             installation_status: self.status,
             start_time: self.start,
             end_time: self.end,
@@ -298,10 +300,10 @@ pub(super) fn computer_id<'a, const N: usize>(
     name: &str,
 ) -> Cow<'a, str> {
     if let Some(id) = of_item.into_iter().find(|id| !id.is_empty()) {
-        return id;
+        return guid_in_lower_case(id);
     }
     match of_request {
-        Some(id) if !id.is_empty() => Cow::Borrowed(id),
+        Some(id) if !id.is_empty() => guid_in_lower_case(Cow::Borrowed(id)),
         _ if name.is_empty() => Cow::Borrowed(""),
         _ => {
             let name = name.to_lowercase();

@@ -70,11 +70,6 @@ macro_rules! complete {
 impl<'a> Incoming<'a> for Scan<'a> {
     fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid> {
         complete!(self, origin, id);
-        if self.os_type == "Windows" {
-            for update in &mut self.updates {
-                lower(&mut update.update_id);
-            }
-        }
         Ok(())
     }
 
@@ -86,9 +81,6 @@ impl<'a> Incoming<'a> for Scan<'a> {
 impl<'a> Incoming<'a> for RunProgress<'a> {
     fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid> {
         complete!(self, origin, id);
-        if self.os_type == "Windows" {
-            lower(&mut self.update_id);
-        }
         Ok(())
     }
 }
@@ -148,13 +140,6 @@ impl<'a> Incoming<'a> for UpdateDeployment<'a> {
         }
         fill(&mut self.management_group_name, origin.management_group);
         deployment::complete(self)
-    }
-}
-
-/// A GUID is the same in capitals; downstream it is compared as text.
-fn lower(guid: &mut Cow<'_, str>) {
-    if guid.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        guid.to_mut().make_ascii_lowercase();
     }
 }
 

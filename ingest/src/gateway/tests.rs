@@ -256,6 +256,34 @@ fn a_windows_update_is_the_same_in_capitals() {
 }
 
 #[test]
+fn a_computer_is_the_same_in_capitals_on_every_wire() {
+    const CAPITALS: &str = "5C0A7D6E-11F0-4A55-9D25-3F1C2F0C9A01";
+    let key = |wire, text: &str| {
+        let encoded = decode(wire, text).unwrap().1;
+        assert_eq!(encoded.messages.len(), 1);
+        encoded.messages.into_iter().next().unwrap().key
+    };
+    let native = json!({"SourceComputerId": CAPITALS, "Computer": "web-1", "OSType": "Linux",
+        "TimeGenerated": "2026-01-15T08:00:00Z"});
+    let linux = json!({"DataType": "HEALTH_ASSESSMENT_BLOB", "DataItems": [
+        {"AgentId": CAPITALS, "Computer": "web-1", "Timestamp": "2026-01-15T08:00:00Z"}]});
+    let windows = format!(
+        "<DataItems DataType=\"HEALTH_ASSESSMENT_BLOB\"><DataItem sourceHealthServiceId=\"{CAPITALS}\" \
+         time=\"2026-01-15T08:00:00Z\"><Property Name=\"Computer\">web-1</Property></DataItem></DataItems>"
+    );
+    for (wire, text) in [
+        (Wire::Native(Kind::Heartbeat), native.to_string()),
+        (Wire::LinuxAgent, linux.to_string()),
+        (Wire::WindowsAgent, windows),
+    ] {
+        assert_eq!(key(wire, &text), CAPITALS.to_lowercase(), "{text}");
+    }
+    let mut named = native;
+    named["SourceComputerId"] = json!("WEB-1");
+    assert_eq!(key(Wire::Native(Kind::Heartbeat), &named.to_string()), "WEB-1", "a name is not");
+}
+
+#[test]
 fn a_date_that_no_column_holds_names_item_and_field() {
     let mut bad = native_scan();
     bad["Updates"][0]["PublishedDate"] = json!("2300-01-01T00:00:00Z");
