@@ -4,6 +4,10 @@
 //! Red Hat's streams of extended support are releases of their own (`8.8`), because the same hole is
 //! closed there by another build: read as fixes for `8`, they would flag what is already closed.
 
+/// SUSE's modules of 12 that name no service pack are for all of them. Those of 15 come out with each service
+/// pack; one that names none is of 15 without any, as `Linux Enterprise Server 15` is.
+pub(crate) const EVERY_SUSE_12: &str = "12.x";
+
 /// Distribution and release, `("ubuntu", "16.04")`; `None` for what no computer here runs, and for
 /// products beside the distribution.
 #[must_use]
@@ -77,7 +81,13 @@ fn suse(rest: &str) -> Option<(&'static str, String)> {
     let major = words.find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let major = number(major)?;
     let pack = words.find_map(|word| word.strip_prefix("SP")).and_then(number);
-    Some(("sles", pack.map_or(major.clone(), |pack| format!("{major}.{pack}"))))
+    let is_beside = rest.starts_with("Package Hub ") || rest.contains(" Module for ");
+    let release = match pack {
+        Some(pack) => format!("{major}.{pack}"),
+        None if is_beside && major == "12" => EVERY_SUSE_12.to_owned(),
+        None => major,
+    };
+    Some(("sles", release))
 }
 
 /// `text` if it is digits and dots.
@@ -117,7 +127,10 @@ mod tests {
             ("SUSE:Linux Enterprise Module for Basesystem 15 SP5", "sles 15.5"),
             ("SUSE:Linux Enterprise Desktop 12", "sles 12"),
             ("SUSE:Linux Enterprise Micro 5.1", "slemicro 5.1"),
-            ("SUSE:Package Hub 12", "sles 12"),
+            ("SUSE:Package Hub 12", "sles 12.x"),
+            ("SUSE:Package Hub 12 SP3", "sles 12.3"),
+            ("SUSE:Linux Enterprise Module for Public Cloud 12", "sles 12.x"),
+            ("SUSE:Linux Enterprise Module for Basesystem 15", "sles 15"),
             ("openSUSE:Leap 15.4", "opensuse 15.4"),
             ("openSUSE:Tumbleweed", "opensuse tumbleweed"),
             ("SUSE:openSUSE Leap 42.3", "opensuse 42.3"),

@@ -4,6 +4,8 @@
 //! and 17.04 as 16.04, Red Hat 7.4 as 7.0, SUSE 12 SP3 as 12.0. Where one is the bucket of the
 //! other, the other is the real release.
 
+use crate::advisories::ecosystem::EVERY_SUSE_12;
+
 /// Distribution and release by what a report says of its system: `("ubuntu", "16.04")`, `("rhel",
 /// "7.4")`, `("sles", "12.3")` for service pack 3. The release is empty where nothing tells it.
 #[must_use]
@@ -35,6 +37,9 @@ pub(crate) fn scopes(distribution: &str, release: &str) -> Vec<(String, String)>
     let scope = |distribution: &str, release: &str| (distribution.to_owned(), release.to_owned());
     let major = release.split('.').next().unwrap_or_default();
     match distribution {
+        "sles" if major == "12" => {
+            vec![scope(distribution, release), scope(distribution, EVERY_SUSE_12)]
+        }
         "ubuntu" | "debian" | "sles" | "opensuse" => vec![scope(distribution, release)],
         "centos" => vec![scope("rhel", major)],
         _ if major == release => vec![scope(distribution, major)],
@@ -44,6 +49,9 @@ pub(crate) fn scopes(distribution: &str, release: &str) -> Vec<(String, String)>
 
 /// `release` of an advisory for `distribution` as [`release()`] writes it: `12-SP5` as `12.5`.
 pub(crate) fn canonical(distribution: &str, release: &str) -> String {
+    if release == EVERY_SUSE_12 {
+        return release.to_owned();
+    }
     match number(&release.to_lowercase()) {
         // A scope, not what a computer says: `8` and `8.0` differ.
         Some((major, 0)) if !release.contains('.') => written(distribution, (major, 0)),
@@ -174,13 +182,16 @@ mod tests {
             scopes.iter().map(|(a, b)| format!("{a} {b}")).collect::<Vec<_>>().join(", ")
         };
         assert_eq!(scopes("ubuntu", "16.04"), "ubuntu 16.04");
-        assert_eq!(scopes("sles", "12.3"), "sles 12.3");
+        assert_eq!(scopes("sles", "12.3"), "sles 12.3, sles 12.x");
+        assert_eq!(scopes("sles", "12"), "sles 12, sles 12.x");
+        assert_eq!(scopes("sles", "15.3"), "sles 15.3");
         assert_eq!(scopes("rhel", "8.8"), "rhel 8, rhel 8.8");
         assert_eq!(scopes("almalinux", "8"), "almalinux 8");
         assert_eq!(scopes("centos", "7.4"), "rhel 7");
         for (distribution, told, expected) in [
             ("sles", "12-SP5", "12.5"),
             ("sles", "12", "12"),
+            ("sles", "12.x", "12.x"),
             ("ubuntu", "16.04:LTS", "16.04"),
             ("debian", "11", "11"),
             ("debian", "3.0", "3.0"),

@@ -134,7 +134,11 @@ fn system(ecosystem: &str) -> Option<System> {
             system("Red Hat Enterprise Linux", first(version), rpm)
         }
         "SUSE" => {
-            let version = rest.strip_prefix("Linux Enterprise Server ")?;
+            // A module without a service pack is for each of them; this computer has the third.
+            let version = match rest {
+                "Package Hub 12" => "12 SP3",
+                _ => rest.strip_prefix("Linux Enterprise Server ")?,
+            };
             let sound = version.chars().all(|c| c.is_ascii_digit() || " SP".contains(c));
             sound
                 .then(|| version.to_owned())
