@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use patchline_local::stack::{CLICKHOUSE_URL, KAFKA_BOOTSTRAP, variable};
 use patchline_local::{ClickHouse, ClickHouseOptions, Kafka, KafkaOptions, Process};
 use patchline_runtime::kafka::{KafkaConfig, create_topics};
+use patchline_schemas::topic::dead_letter;
 use patchline_schemas::{
     Codec, CustomLog, EnrichedRunProgress, EnrichedScan, EnrichedUpdate, Heartbeat, OfficeActivity,
     Record, Report, RunProgress, Scan, Summary, Timestamp, Topics, Update, UpdateState, Verdict,
@@ -16,6 +17,8 @@ use patchline_schemas::{
 use patchline_sink::batch::{Batch, Message, Source};
 use patchline_sink::config::ClickHouseConfig;
 use patchline_sink::store::Store;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message as _, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use uuid::Uuid;
 
@@ -199,6 +202,26 @@ impl World {
         self.client.query(&sql.replace('?', "??")).fetch_all().await.unwrap()
     }
 
+    /// The first `count` dead letters, in order of the messages that they are of.
+    pub(crate) fn dead_letters(&self, count: usize) -> Vec<OwnedMessage> {
+        let settings = [("group.id", "letters"), ("auto.offset.reset", "earliest")];
+        let consumer: BaseConsumer = self.kafka.client("test", &settings).create().unwrap();
+        consumer.subscribe(&[&self.topics.dead_letters]).unwrap();
+        let mut letters = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while letters.len() < count {
+            assert!(Instant::now() < deadline, "{} of {count} dead letters came", letters.len());
+            if let Some(letter) = consumer.poll(Duration::from_millis(200)) {
+                letters.push(letter.unwrap().detach());
+            }
+        }
+        letters.sort_by_key(|letter| {
+            let of = |name| header(letter, name);
+            (of(dead_letter::SOURCE_TOPIC), of(dead_letter::SOURCE_OFFSET).parse::<i64>().unwrap())
+        });
+        letters
+    }
+
     /// Waits until `sql` gives `expected`.
     pub(crate) async fn wait_for(&self, sql: &str, expected: u64) {
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -211,6 +234,13 @@ impl World {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// What a dead letter says of itself under `name`.
+pub(crate) fn header(letter: &OwnedMessage, name: &str) -> String {
+    let headers = letter.headers().unwrap();
+    let found = headers.iter().find(|header| header.key == name).unwrap();
+    String::from_utf8(found.value.unwrap().to_vec()).unwrap()
 }
 
 /// A small generator of its own, so that a printed seed gives the same schedule everywhere.

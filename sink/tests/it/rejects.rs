@@ -1,14 +1,13 @@
 //! Bad messages become dead letters, whole; their neighbours are stored.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use patchline_schemas::topic::dead_letter;
 use patchline_schemas::{Timestamp, UpdateState};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::Message;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::fixture::{World, heartbeat, scan, update};
+use crate::fixture::{World, header, heartbeat, scan, update};
 
 #[tokio::test]
 async fn a_bad_message_becomes_a_dead_letter_and_its_neighbours_rows() {
@@ -36,34 +35,19 @@ async fn a_bad_message_becomes_a_dead_letter_and_its_neighbours_rows() {
     let mut sink = world.start(&[]);
     world.wait_for("SELECT count() FROM UpdateSummary", 3).await;
 
-    let consumer: BaseConsumer = world
-        .kafka
-        .client("test", &[("group.id", "letters"), ("auto.offset.reset", "earliest")])
-        .create()
-        .unwrap();
-    consumer.subscribe(&[&world.topics.dead_letters]).unwrap();
-    let mut letters = Vec::new();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while letters.len() < 7 && Instant::now() < deadline {
-        let Some(message) = consumer.poll(Duration::from_millis(200)) else { continue };
-        let message = message.unwrap();
-        let headers = message.headers().unwrap();
-        let header = |name: &str| {
-            let found = headers.iter().find(|header| header.key == name).unwrap();
-            String::from_utf8(found.value.unwrap().to_vec()).unwrap()
-        };
-        assert_eq!(header(dead_letter::SOURCE_TOPIC), topic);
-        assert_eq!(header(dead_letter::SOURCE_PARTITION), "0");
-        assert_eq!(header(dead_letter::STAGE), "sink");
-        assert!(!header(dead_letter::ERROR_TEXT).is_empty());
-        letters.push((
-            header(dead_letter::SOURCE_OFFSET).parse::<i64>().unwrap(),
-            header(dead_letter::ERROR_CLASS),
-            message.payload().unwrap_or_default().to_vec(),
-        ));
+    let letters = world.dead_letters(7);
+    for letter in &letters {
+        assert_eq!(header(letter, dead_letter::SOURCE_TOPIC), topic);
+        assert_eq!(header(letter, dead_letter::SOURCE_PARTITION), "0");
+        assert_eq!(header(letter, dead_letter::STAGE), "sink");
+        assert!(!header(letter, dead_letter::ERROR_TEXT).is_empty());
     }
-    letters.sort();
-    let classes: Vec<_> = letters.iter().map(|(at, class, _)| (*at, class.as_str())).collect();
+    let class = |letter| {
+        let offset: i64 = header(letter, dead_letter::SOURCE_OFFSET).parse().unwrap();
+        (offset, header(letter, dead_letter::ERROR_CLASS))
+    };
+    let classes: Vec<(i64, String)> = letters.iter().map(class).collect();
+    let classes: Vec<_> = classes.iter().map(|(at, class)| (*at, class.as_str())).collect();
     assert_eq!(
         classes,
         [
@@ -76,8 +60,8 @@ async fn a_bad_message_becomes_a_dead_letter_and_its_neighbours_rows() {
             (8, "clock")
         ]
     );
-    assert_eq!(letters[0].2, b"hello");
-    assert_eq!(letters[4].2, truncated);
+    assert_eq!(letters[0].payload(), Some(&b"hello"[..]));
+    assert_eq!(letters[4].payload(), Some(&truncated[..]));
     sink.terminate(Duration::from_secs(20)).unwrap();
 }
 
@@ -94,22 +78,9 @@ async fn a_message_too_large_for_its_letter_loses_its_end_and_holds_nobody_up() 
     let mut sink = world.start(&[]);
     world.wait_for("SELECT count() FROM Heartbeat", 1).await;
 
-    let consumer: BaseConsumer = world
-        .kafka
-        .client("test", &[("group.id", "large"), ("auto.offset.reset", "earliest")])
-        .create()
-        .unwrap();
-    consumer.subscribe(&[&world.topics.dead_letters]).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let letter = loop {
-        assert!(Instant::now() < deadline, "no letter came");
-        if let Some(Ok(letter)) = consumer.poll(Duration::from_millis(200)) {
-            break letter;
-        }
-    };
+    let letters = world.dead_letters(1);
+    let letter = &letters[0];
     assert_eq!(letter.payload().unwrap().len(), dead_letter::BEGINNING_BYTES);
-    let headers = letter.headers().unwrap();
-    let bytes = headers.iter().find(|header| header.key == dead_letter::PAYLOAD_BYTES).unwrap();
-    assert_eq!(bytes.value, Some(&b"40000000"[..]));
+    assert_eq!(header(letter, dead_letter::PAYLOAD_BYTES), "40000000");
     sink.terminate(Duration::from_secs(20)).unwrap();
 }
