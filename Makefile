@@ -7,7 +7,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance lint bench engines clean system-packages binaries
+.PHONY: help demo test conformance lint bench engines prometheus clean system-packages binaries
 
 # Given to make or in the environment, both reach what it starts.
 export KAFKA_BOOTSTRAP CLICKHOUSE_URL CLICKHOUSE_USER CLICKHOUSE_PASSWORD
@@ -23,7 +23,7 @@ demo: system-packages ## run everything here, send a fleet's reports through it,
 	@$(MAKE) --no-print-directory -j2 engines binaries
 	@exec target/release/patchline-local demo $(options)
 
-test: system-packages engines ## every test, against a real Kafka and ClickHouse
+test: system-packages engines prometheus ## every test, against a real Kafka and ClickHouse
 	@deploy/local/test.sh
 
 conformance: system-packages ## the catalog against real data: DATA=dir with msrc/, osv/, versions/
@@ -41,6 +41,9 @@ bench: system-packages engines binaries ## every benchmark
 
 engines: ## fetch Kafka and the ClickHouse engine into .cache
 	@deploy/local/engines/fetch.sh
+
+prometheus:
+	@deploy/local/engines/prometheus/fetch.sh
 
 clean: ## remove what was built, fetched and stored
 	rm -rf target .cache

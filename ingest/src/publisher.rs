@@ -8,16 +8,17 @@
 //! What waits in the queue is bounded in bytes and in messages. An answer comes within
 //! `delivery_timeout_ms` in any case, and at once while Kafka is known to be away.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use patchline_runtime::kafka::{KafkaConfig, MESSAGE_BYTES_MAX};
+use patchline_runtime::statistics::{INTERVAL_MS, KafkaStatistics, Meter};
 use patchline_schemas::Timestamp;
-use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientContext, Statistics};
 use serde::Deserialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -197,6 +198,8 @@ type Producer = ThreadedProducer<Context>;
 
 struct Context {
     health: Arc<watch::Sender<Health>>,
+    statistics: Arc<OnceLock<KafkaStatistics>>,
+    meter: OnceLock<Meter>,
 }
 
 impl ClientContext for Context {
@@ -205,6 +208,12 @@ impl ClientContext for Context {
             set_health(&self.health, Some(reason.to_owned()));
         }
         tracing::debug!(%error, reason, "kafka client");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        if let Some(shown) = self.statistics.get() {
+            self.meter.get_or_init(|| shown.meter("publisher")).observe(&statistics);
+        }
     }
 }
 
@@ -259,6 +268,7 @@ struct Inner {
     /// Replaced after a fatal error, which an idempotent producer does not survive.
     producer: RwLock<Arc<Producer>>,
     health: Arc<watch::Sender<Health>>,
+    statistics: Arc<OnceLock<KafkaStatistics>>,
     topics: Vec<String>,
     delivery_timeout: Duration,
 }
@@ -291,13 +301,16 @@ impl Publisher {
                 // A Kafka that is back should be found before its senders retry.
                 ("reconnect.backoff.max.ms", "1000"),
                 ("socket.keepalive.enable", "true"),
+                ("statistics.interval.ms", INTERVAL_MS),
             ],
         );
         let health = Arc::new(watch::Sender::new(Some("not reached yet".to_owned())));
+        let statistics = Arc::default();
         let inner = Arc::new(Inner {
-            producer: RwLock::new(Arc::new(producer(&client, &health)?)),
+            producer: RwLock::new(Arc::new(producer(&client, &health, &statistics)?)),
             client,
             health,
+            statistics,
             topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
             delivery_timeout: config.delivery_timeout(),
         });
@@ -363,6 +376,13 @@ impl Publisher {
         }
     }
 
+    /// Shows from now on, in `statistics`, what the client says of itself.
+    pub fn count_in(&self, statistics: KafkaStatistics) {
+        // The series are there at once, not with the client's first word.
+        drop(statistics.meter("publisher"));
+        let _ = self.0.statistics.set(statistics);
+    }
+
     /// Why Kafka cannot be used now; `None` while it can. The receiver sees every change.
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Option<String>> {
@@ -382,8 +402,11 @@ impl Publisher {
 fn producer(
     client: &ClientConfig,
     health: &Arc<watch::Sender<Health>>,
+    statistics: &Arc<OnceLock<KafkaStatistics>>,
 ) -> Result<Producer, KafkaError> {
-    Producer::from_config_and_context(client, Context { health: Arc::clone(health) })
+    let (health, statistics) = (Arc::clone(health), Arc::clone(statistics));
+    let context = Context { health, statistics, meter: OnceLock::new() };
+    Producer::from_config_and_context(client, context)
 }
 
 fn refusal(topic: &str, waited: Duration, error: KafkaError) -> PublishError {
@@ -424,8 +447,10 @@ impl Inner {
         let mut current = Arc::clone(&self.producer.read().unwrap_or_else(PoisonError::into_inner));
         if let Some((code, why)) = current.client().fatal_error() {
             tracing::warn!(%code, why, "the producer failed for good and is replaced");
-            current =
-                Arc::new(producer(&self.client, &self.health).map_err(|error| error.to_string())?);
+            current = Arc::new(
+                producer(&self.client, &self.health, &self.statistics)
+                    .map_err(|error| error.to_string())?,
+            );
             // The old one ends when the last request that holds it has its answer.
             *self.producer.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&current);
         }

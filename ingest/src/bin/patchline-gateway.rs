@@ -7,6 +7,7 @@ use clap::Parser;
 use patchline_ingest::Publisher;
 use patchline_ingest::gateway::{Config, Gateway, Metrics, raw_topics};
 use patchline_runtime::admin::Readiness;
+use patchline_runtime::statistics::KafkaStatistics;
 use patchline_runtime::{Args, admin, config, shutdown, telemetry};
 use patchline_schemas::Topics;
 use prometheus::Registry;
@@ -42,6 +43,7 @@ async fn main() -> anyhow::Result<()> {
         .context("cannot set up the publisher; check [kafka] and [publisher]")?;
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
+    publisher.count_in(KafkaStatistics::new(&registry)?);
     // Operators keep their port until the drain is over.
     let drained = CancellationToken::new();
     // Before anybody can ask: with no need known, it would be ready.

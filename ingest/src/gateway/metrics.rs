@@ -17,6 +17,8 @@ pub struct Metrics {
     pub(super) connections: IntGauge,
     /// Bytes of `memory_bytes_max` in use.
     pub(super) memory_bytes: IntGauge,
+    /// Bytes of all requests together at which further ones are put off.
+    pub(super) memory_bytes_max: IntGauge,
     /// Body bytes as they came.
     pub(super) wire_bytes: IntCounter,
     /// Body bytes, decompressed.
@@ -75,6 +77,7 @@ impl Metrics {
             requests_in_flight: gauge("requests_in_flight", "Requests being worked on.")?,
             connections: gauge("connections", "Open connections.")?,
             memory_bytes: gauge("memory_bytes", "Bytes of gateway.memory_bytes_max in use.")?,
+            memory_bytes_max: gauge("memory_bytes_max", "Bytes of gateway.memory_bytes_max.")?,
             wire_bytes: counter("wire_bytes_total", "Body bytes as they came.")?,
             body_bytes: counter("body_bytes_total", "Body bytes, decompressed.")?,
             reports: counters("reports_total", "Reports made durable.", &["record"])?,

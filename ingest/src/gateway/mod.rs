@@ -175,6 +175,8 @@ impl Gateway {
         metrics: Metrics,
     ) -> Result<Self, SchemaError> {
         let Config { gateway: config, collector, workspaces, .. } = config;
+        let bytes_max = i64::try_from(config.memory_bytes_max).unwrap_or(i64::MAX);
+        metrics.memory_bytes_max.set(bytes_max);
         Ok(Self {
             publisher,
             codec: Codec::new()?,
