@@ -1,17 +1,25 @@
 //! The `UpdateSummary` of one scan.
 //!
 //! Counted are updates that are needed, approved and not optional. The age is that of the oldest
-//! missing security or critical update; those without a publication date are counted but have no
-//! age. Everything comes from the scan itself, its own time included, so that doing it again gives
-//! the same.
+//! missing security update; those without a publication date are counted but have no age.
+//! Everything comes from the scan itself, its own time included, so that doing it again gives the
+//! same.
+//!
+//! What a security update is follows from the classification. On Windows a critical update is, by its
+//! definition, about a bug that is no security problem, and has no part in the age. On Linux it is a
+//! security update of the gravest severity, and has.
 
 use patchline_schemas::{EnrichedUpdate, Summary, Timestamp, UpdateState};
 
 use crate::classify::{CRITICAL, SECURITY};
 
-/// Sums up the updates of a scan made at `scanned`.
+/// Sums up the updates of a scan of a computer of `os_type` made at `scanned`.
 #[must_use]
-pub fn summarize(scanned: Timestamp, updates: &[EnrichedUpdate<'_>]) -> Summary<'static> {
+pub fn summarize(
+    os_type: &str,
+    scanned: Timestamp,
+    updates: &[EnrichedUpdate<'_>],
+) -> Summary<'static> {
     let mut summary = Summary::default();
     let mut oldest: Option<Timestamp> = None;
     for EnrichedUpdate { update, verdict } in updates {
@@ -19,15 +27,21 @@ pub fn summarize(scanned: Timestamp, updates: &[EnrichedUpdate<'_>]) -> Summary<
             continue;
         }
         summary.total_updates_missing += 1;
-        match verdict.classification.as_ref() {
-            CRITICAL => summary.critical_updates_missing += 1,
-            SECURITY => summary.security_updates_missing += 1,
+        let is_security = match verdict.classification.as_ref() {
+            CRITICAL => {
+                summary.critical_updates_missing += 1;
+                os_type == "Linux"
+            }
+            SECURITY => {
+                summary.security_updates_missing += 1;
+                true
+            }
             _ => {
                 summary.other_updates_missing += 1;
-                continue;
+                false
             }
-        }
-        if let Some(published) = verdict.published_date {
+        };
+        if let Some(published) = verdict.published_date.filter(|_| is_security) {
             oldest = Some(oldest.map_or(published, |oldest| oldest.min(published)));
         }
     }
@@ -98,9 +112,31 @@ mod tests {
 
     #[test]
     fn nothing_missing_has_no_age_and_no_bucket() {
-        let summary = summarize(Timestamp(0), &[]);
+        let summary = summarize("Windows", Timestamp(0), &[]);
         assert_eq!(summary, Summary::default());
         assert_eq!(summary.oldest_missing_security_update_bucket, "");
+    }
+
+    #[test]
+    fn a_critical_update_is_a_security_update_on_linux_only() {
+        let day = Timestamp::DAY_MS;
+        let missing = |class: &'static str, age: i64| EnrichedUpdate {
+            update: Update { update_state: UpdateState::Needed, ..Update::default() },
+            verdict: Verdict {
+                classification: class.into(),
+                published_date: Some(Timestamp((300 - age) * day)),
+                ..Verdict::default()
+            },
+        };
+        let updates = [missing(SECURITY, 40), missing(CRITICAL, 100), missing("Updates", 250)];
+        let age = |os_type, updates| {
+            let summary = summarize(os_type, Timestamp(300 * day), updates);
+            let bucket = summary.oldest_missing_security_update_bucket.into_owned();
+            (summary.oldest_missing_security_update_in_days, bucket)
+        };
+        assert_eq!(age("Windows", &updates), (Some(40), "30 days ago".to_owned()));
+        assert_eq!(age("Linux", &updates), (Some(100), "90 days ago".to_owned()));
+        assert_eq!(age("Windows", &updates[1..]), (None, String::new()));
     }
 
     fn updates() -> impl Strategy<Value = Vec<EnrichedUpdate<'static>>> {
@@ -126,7 +162,11 @@ mod tests {
     }
 
     /// The same by other means: every number in a pass of its own, days by counting them off.
-    fn slowly(scanned: Timestamp, updates: &[EnrichedUpdate<'_>]) -> Summary<'static> {
+    fn slowly(
+        os_type: &str,
+        scanned: Timestamp,
+        updates: &[EnrichedUpdate<'_>],
+    ) -> Summary<'static> {
         let missing: Vec<_> = updates
             .iter()
             .filter(|one| one.update.update_state == UpdateState::Needed)
@@ -138,11 +178,13 @@ mod tests {
                 .unwrap()
         };
         let total = i32::try_from(missing.len()).unwrap();
+        let mut about_security = vec!["Security Updates"];
+        if os_type != "Windows" {
+            about_security.push("Critical Updates");
+        }
         let days = missing
             .iter()
-            .filter(|one| {
-                ["Critical Updates", "Security Updates"].contains(&&*one.verdict.classification)
-            })
+            .filter(|one| about_security.contains(&&*one.verdict.classification))
             .filter_map(|one| one.verdict.published_date)
             .map(|published| {
                 let mut days = 0;
@@ -171,9 +213,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_slow_computation(updates in updates(), scanned in 0..400 * Timestamp::DAY_MS) {
-            let scanned = Timestamp(scanned);
-            prop_assert_eq!(summarize(scanned, &updates), slowly(scanned, &updates));
+        fn agrees_with_a_slow_computation(
+            updates in updates(),
+            scanned in 0..400 * Timestamp::DAY_MS,
+            linux in any::<bool>(),
+        ) {
+            let (os_type, scanned) = (if linux { "Linux" } else { "Windows" }, Timestamp(scanned));
+            prop_assert_eq!(
+                summarize(os_type, scanned, &updates),
+                slowly(os_type, scanned, &updates)
+            );
         }
     }
 }

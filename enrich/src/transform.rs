@@ -149,7 +149,7 @@ fn enrich<'a>(
         }
     }
     let counts = Counts { updates: updates.len(), duplicates: repeated.len() };
-    let summary = summary::summarize(scan.time_generated, &updates);
+    let summary = summary::summarize(&scan.os_type, scan.time_generated, &updates);
     (EnrichedScan { scan, updates, summary, catalog_version: catalog_version.into() }, counts)
 }
 

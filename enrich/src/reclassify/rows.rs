@@ -228,6 +228,7 @@ fn state(column: &str) -> UpdateState {
 pub(crate) struct StoredSummary {
     pub(crate) digest: Digest,
     pub(crate) time_generated: i64,
+    os_type: String,
     /// Classification and publication of each needed update, and a digest that tells them apart.
     pub(crate) needed: Vec<(u64, String, Option<i64>)>,
     critical: i32,
@@ -269,7 +270,7 @@ impl StoredSummary {
             total_updates_missing,
             oldest_missing_security_update_in_days,
             oldest_missing_security_update_bucket,
-        } = summary::summarize(Timestamp(self.time_generated), &needed);
+        } = summary::summarize(&self.os_type, Timestamp(self.time_generated), &needed);
         let counts = StoredCounts {
             critical: critical_updates_missing,
             security: security_updates_missing,

@@ -435,8 +435,9 @@ impl Tables {
         knowledge: &Knowledge,
     ) -> Result<Vec<StoredSummary>, StoreError> {
         let mut sql = Sql::new(&format!(
-            "SELECT {SUMMARY_DIGEST} AS digest, toUnixTimestamp64Milli(TimeGenerated) AS time_generated, needed, \
-                CriticalUpdatesMissing AS critical, SecurityUpdatesMissing AS security, \
+            "SELECT {SUMMARY_DIGEST} AS digest, toUnixTimestamp64Milli(TimeGenerated) AS time_generated, \
+                OSType AS os_type, needed, CriticalUpdatesMissing AS critical, \
+                SecurityUpdatesMissing AS security, \
                 OtherUpdatesMissing AS other, TotalUpdatesMissing AS total, \
                 OldestMissingSecurityUpdateInDays AS oldest_days, \
                 OldestMissingSecurityUpdateBucket AS oldest_bucket \
