@@ -7,6 +7,8 @@
 
 pub mod agent;
 pub mod gateway;
+pub mod groups;
 pub mod publisher;
+pub mod security;
 
 pub use publisher::{Advice, Message, PublishError, Publisher, PublisherConfig};

@@ -97,6 +97,20 @@ pub async fn serve(
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> std::io::Result<SocketAddr> {
+    serve_with(admin, registry, readiness, Router::new(), shutdown).await
+}
+
+/// Serves the operators' port with the service's own `pages` beside, as [`serve`] does.
+///
+/// # Errors
+/// The address cannot be bound, or `registry` is served already.
+pub async fn serve_with(
+    admin: &AdminConfig,
+    registry: Registry,
+    readiness: Readiness,
+    pages: Router,
+    shutdown: CancellationToken,
+) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(admin.listen).await.map_err(|error| {
         std::io::Error::new(error.kind(), format!("admin.listen {}: {error}", admin.listen))
     })?;
@@ -106,7 +120,8 @@ pub async fn serve(
         .route("/metrics", get(metrics))
         .with_state(registry)
         .route("/healthz", get(async || "ok\n"))
-        .merge(Router::new().route("/readyz", get(ready)).with_state(readiness));
+        .merge(Router::new().route("/readyz", get(ready)).with_state(readiness))
+        .merge(pages);
     tokio::spawn(async move {
         let stop = async move { shutdown.cancelled().await };
         if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {

@@ -1,13 +1,16 @@
 //! Kafka clients: one place for the connection, and the topics a deployment needs.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// The largest message any topic takes, in bytes: a scan of fifty thousand updates fits.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -17,7 +20,7 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const MESSAGE_OVERHEAD_MAX: usize = 64 * 1024;
 
 /// `[kafka]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KafkaConfig {
     /// Brokers to begin with: `host:port,host:port`.
@@ -26,6 +29,40 @@ pub struct KafkaConfig {
     pub topic_prefix: String,
     /// Further librdkafka settings, passed on as they are; they win over the service's own.
     pub settings: BTreeMap<String, String>,
+    /// More of them, each with the file that its value is in: `"sasl.password" = "/run/secrets/kafka"`.
+    pub settings_in_files: BTreeMap<String, OfFile>,
+}
+
+/// What a file holds, without the line feed at its end: read when the settings are, and never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OfFile(String);
+
+impl fmt::Debug for OfFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl<'de> Deserialize<'de> for OfFile {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        let path = PathBuf::deserialize(reader)?;
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            D::Error::custom(format!("cannot read {}: {error}", path.display()))
+        })?;
+        Ok(Self(text.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+}
+
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Any of the values may be a password.
+        f.debug_struct("KafkaConfig")
+            .field("bootstrap", &self.bootstrap)
+            .field("topic_prefix", &self.topic_prefix)
+            .field("settings", &self.settings.keys())
+            .field("settings_in_files", &self.settings_in_files)
+            .finish()
+    }
 }
 
 impl Default for KafkaConfig {
@@ -34,6 +71,7 @@ impl Default for KafkaConfig {
             bootstrap: "127.0.0.1:9092".to_owned(),
             topic_prefix: "patchline".to_owned(),
             settings: BTreeMap::new(),
+            settings_in_files: BTreeMap::new(),
         }
     }
 }
@@ -48,6 +86,9 @@ impl KafkaConfig {
             client.set(*key, *value);
         }
         for (key, value) in &self.settings {
+            client.set(key, value);
+        }
+        for (key, OfFile(value)) in &self.settings_in_files {
             client.set(key, value);
         }
         client
@@ -109,4 +150,30 @@ async fn create(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_comes_from_a_file_and_is_not_shown() {
+        let file = std::env::temp_dir().join(format!("patchline-password-{}", std::process::id()));
+        std::fs::write(&file, "hunter two\n").unwrap();
+        let toml = format!(
+            "[settings]\n\"sasl.username\" = \"somebody\"\n[settings_in_files]\n\"sasl.password\" = {file:?}\n"
+        );
+        let read = |toml: &str| {
+            let source = config::File::from_str(toml, config::FileFormat::Toml);
+            let settings = config::Config::builder().add_source(source).build().unwrap();
+            settings.try_deserialize::<KafkaConfig>()
+        };
+        let kafka = read(&toml).unwrap();
+        assert_eq!(kafka.client("test", &[]).get("sasl.password"), Some("hunter two"));
+        let shown = format!("{kafka:?}");
+        assert!(shown.contains("sasl.password") && !shown.contains("hunter"), "{shown}");
+        assert!(!shown.contains("somebody"), "{shown}");
+        std::fs::remove_file(&file).unwrap();
+        assert!(read(&toml).unwrap_err().to_string().contains("cannot read"));
+    }
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use patchline_runtime::config::Settings;
 use patchline_runtime::telemetry::LogConfig;
 use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::security::Key;
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -13,6 +16,8 @@ use serde::Deserialize;
 pub struct Config {
     /// `[agent]`
     pub agent: AgentConfig,
+    /// `[identity]`
+    pub identity: IdentityConfig,
     /// `[log]`
     pub log: LogConfig,
 }
@@ -34,6 +39,8 @@ pub struct AgentConfig {
     pub first_scan_within_s: u64,
     /// Seconds between two heartbeats.
     pub heartbeat_interval_s: u64,
+    /// Seconds between two looks at what the package manager did.
+    pub progress_interval_s: u64,
     /// Milliseconds that a gateway may take for its answer.
     pub request_timeout_ms: u64,
 }
@@ -47,12 +54,54 @@ impl Default for AgentConfig {
             scan_interval_s: 3 * 60 * 60,
             first_scan_within_s: 15 * 60,
             heartbeat_interval_s: 60,
+            progress_interval_s: 300,
             request_timeout_ms: 30_000,
         }
     }
 }
 
+/// `[identity]`: how the agent proves who it is, and knows its gateways. `patchline-gateway enroll` writes
+/// it. Files are read again when they change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdentityConfig {
+    /// Id of the workspace that the key belongs to.
+    pub workspace: Option<Uuid>,
+    /// The computer's own key, Base64.
+    pub key: Option<Key>,
+    /// The same in a file.
+    pub key_file: Option<PathBuf>,
+    /// A client certificate and those up to its CA, PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub certificate_key: Option<PathBuf>,
+    /// CAs that gateways' certificates are trusted by, PEM; without it, those of the system.
+    pub gateway_ca: Option<PathBuf>,
+}
+
+impl IdentityConfig {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.key.is_some() && self.key_file.is_some() {
+            return Err("identity.key and identity.key_file are one too many".to_owned());
+        }
+        let key = self.key.is_some() || self.key_file.is_some();
+        if key != self.workspace.is_some() {
+            return Err("identity.workspace and identity.key_file need each other".to_owned());
+        }
+        if self.certificate.is_some() != self.certificate_key.is_some() {
+            return Err(
+                "identity.certificate and identity.certificate_key need each other".to_owned()
+            );
+        }
+        Ok(())
+    }
+}
+
 impl AgentConfig {
+    pub(super) fn progress_interval(&self) -> Duration {
+        Duration::from_secs(self.progress_interval_s)
+    }
+
     pub(super) fn scan_interval(&self) -> Duration {
         Duration::from_secs(self.scan_interval_s)
     }
@@ -75,6 +124,7 @@ impl Settings for Config {
 
     fn check(&self) -> Result<(), String> {
         let agent = &self.agent;
+        self.identity.check()?;
         if agent.gateways.is_empty() {
             return Err("agent.gateways is empty; name at least one".to_owned());
         }
@@ -88,6 +138,7 @@ impl Settings for Config {
         for (name, seconds) in [
             ("scan_interval_s", agent.scan_interval_s),
             ("heartbeat_interval_s", agent.heartbeat_interval_s),
+            ("progress_interval_s", agent.progress_interval_s),
             ("request_timeout_ms", agent.request_timeout_ms),
         ] {
             if seconds == 0 {

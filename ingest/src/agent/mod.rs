@@ -5,13 +5,14 @@
 //! is missing.
 //!
 //! [`system`] is what it sees of the computer, [`os`] and [`packages`] read it, [`reports`] put the
-//! reports together; they wait in the [`spool`] until a gateway has taken them. [`route`] says which
+//! reports together, [`progress`] those of what was installed; they wait in the [`spool`] until a gateway has taken them. [`route`] says which
 //! gateway that is.
 
 pub mod config;
 pub mod gateways;
 pub mod os;
 pub mod packages;
+pub mod progress;
 pub mod reports;
 pub mod route;
 pub mod run;

@@ -3,13 +3,19 @@
 //! The real computer is [`Local`]; tests put recorded outputs in its place. Nothing here writes, and
 //! nothing needs root: what cannot be read is an [`Unreadable`] that the report goes on without.
 
+use std::io::Read as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use flate2::read::MultiGzDecoder;
+use jiff::tz::TimeZone;
 use tokio::process::Command;
 
 /// A package manager that waits for a lock or a mirror would hold up the scan for ever.
 const PROGRAM_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Bytes of a file that are read: the largest is a history of a month, some hundred kilobytes.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Something that a scan wanted and did not get.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +54,7 @@ pub trait System: Sync {
         arguments: &[&str],
     ) -> impl Future<Output = Result<Output, Unreadable>> + Send;
 
-    /// The text of the file at `path`.
+    /// The text of the file at `path`, decompressed where it is called `.gz`.
     ///
     /// # Errors
     /// It is not there, or not for this user.
@@ -56,6 +62,11 @@ pub trait System: Sync {
 
     /// Whether there is a file at `path`.
     fn exists(&self, path: &str) -> bool;
+
+    /// The zone that its programs write local times in.
+    fn time_zone(&self) -> TimeZone {
+        TimeZone::UTC
+    }
 }
 
 /// The computer that the agent runs on.
@@ -85,13 +96,26 @@ impl System for Local {
     }
 
     fn read(&self, path: &str) -> Result<String, Unreadable> {
-        let bytes =
-            std::fs::read(path).map_err(|error| Unreadable::new(path, error.to_string()))?;
+        let read = || {
+            let file = std::fs::File::open(path)?;
+            let mut bytes = Vec::new();
+            if path.ends_with(".gz") {
+                MultiGzDecoder::new(file).take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+            } else {
+                file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+            }
+            Ok::<_, std::io::Error>(bytes)
+        };
+        let bytes = read().map_err(|error| Unreadable::new(path, error.to_string()))?;
         String::from_utf8(bytes).map_err(|error| Unreadable::new(path, error.to_string()))
     }
 
     fn exists(&self, path: &str) -> bool {
         std::path::Path::new(path).exists()
+    }
+
+    fn time_zone(&self) -> TimeZone {
+        TimeZone::system()
     }
 }
 

@@ -24,6 +24,9 @@ struct Cli {
     /// Scan once, print the report, and send nothing.
     #[arg(long, conflicts_with = "once")]
     dry_run: bool,
+    /// Print the computer's id, which it is enrolled by, and exit.
+    #[arg(long, conflicts_with_all = ["once", "dry_run"])]
+    print_id: bool,
 }
 
 /// How long `--once` tries.
@@ -31,10 +34,15 @@ const ONCE_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let Cli { args, once, dry_run } = Cli::parse();
+    let Cli { args, once, dry_run, print_id } = Cli::parse();
     let config: Config = config::load(args.config.as_deref())?;
     if args.check_config {
         println!("settings are sound");
+        return Ok(());
+    }
+    if print_id {
+        let facts = Facts::read(&Local).await.context("cannot tell which computer this is")?;
+        println!("{}", facts.source_computer_id);
         return Ok(());
     }
     if dry_run {
@@ -44,7 +52,7 @@ async fn main() -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     telemetry::init(&config.log).map_err(anyhow::Error::msg)?;
     let shutdown = shutdown::on_signal()?;
-    let agent = Arc::new(Agent::new(Local, config.agent)?);
+    let agent = Arc::new(Agent::new(Local, config)?);
     if once {
         agent.once(ONCE_TIMEOUT).await?;
     } else {

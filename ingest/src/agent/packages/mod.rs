@@ -80,7 +80,7 @@ impl Manager {
 }
 
 /// The version with its epoch.
-fn with_epoch(version: &str) -> String {
+pub(super) fn with_epoch(version: &str) -> String {
     if version.contains(':') { version.to_owned() } else { format!("0:{version}") }
 }
 
