@@ -18,7 +18,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use patchline_enrich::index::{Index, IndexBuilder, MemoCounters, Scheme};
-use patchline_enrich::{Catalog, LARGE_BLOCK_BYTES, Os, classify};
+use patchline_enrich::{LARGE_BLOCK_BYTES, Os, classify};
 use patchline_schemas::{Advisory, KbFix, PackageFix, Timestamp, Update, UpdateState};
 
 const UBUNTU: Os<'_> =

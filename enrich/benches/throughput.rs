@@ -12,9 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use patchline_enrich::index::{Index, IndexBuilder};
-use patchline_enrich::{
-    Catalog, Config, Current, FileCatalog, LARGE_BLOCK_BYTES, Metrics, Source, Stage, Transform,
-};
+use patchline_enrich::{Config, Current, LARGE_BLOCK_BYTES, Metrics, Source, Stage, Transform};
 use patchline_local::stack::{KAFKA_BOOTSTRAP, clear, variable};
 use patchline_local::{Kafka, KafkaOptions};
 use patchline_runtime::admin::Readiness;
@@ -40,7 +38,7 @@ fn main() {
     let scan = scan();
     let message = encoded(&scan);
     println!("a scan of {UPDATES} updates has {} bytes", message.len());
-    transform_alone("empty catalog", FileCatalog::empty(), &message);
+    transform_alone("empty catalog", IndexBuilder::default().build("none"), &message);
     transform_alone("50k advisories in an index", index(), &message);
     match variable(KAFKA_BOOTSTRAP) {
         Some(bootstrap) => whole_stage(bootstrap, &message),
@@ -54,7 +52,7 @@ fn main() {
     }
 }
 
-fn transform_alone(name: &str, catalog: impl Catalog + 'static, message: &[u8]) {
+fn transform_alone(name: &str, catalog: Index, message: &[u8]) {
     let transform = Transform::new(Codec::new().unwrap(), Arc::new(catalog));
     let mut out = Vec::new();
     let mut once = || {

@@ -6,7 +6,7 @@
 
 use patchline_schemas::{Update, Verdict};
 
-use crate::catalog::{Advice, Os};
+use crate::advice::{Advice, Os};
 
 /// Classification of what mends a grave bug that is no security problem.
 pub const CRITICAL: &str = "Critical Updates";
@@ -98,8 +98,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalog::Catalog;
-    use crate::catalog::tests::catalog;
 
     const LINUX_OS: Os<'_> =
         Os { kind: "Linux", name: "Ubuntu", version: "16.04", full_name: "Ubuntu 16.04" };
@@ -130,31 +128,37 @@ mod tests {
 
     #[test]
     fn the_catalog_overrules_the_hint_and_either_fills_the_others_gaps() {
-        let catalog = catalog(
-            r#"{"version": "1", "advisories": [
-              {"id": "A", "match": {"kb": "1"}, "classification": "Security Updates",
-               "rebootBehavior": "alwaysreboots", "publishedDate": "2017-03-14T00:00:00Z"},
-              {"id": "B", "match": {"kb": "2"}, "classification": "Feature Packs"}
-            ]}"#,
-        )
-        .unwrap();
-        let update = |kbid: &'static str, published| Update {
-            kbid: kbid.into(),
+        let security = Advice {
+            classification: SECURITY,
+            advisory_ids: "A".to_owned(),
+            reboot_behavior: "alwaysreboots".to_owned(),
+            published_date: Some(Timestamp(1_489_449_600_000)),
+            ..Advice::default()
+        };
+        let feature = Advice {
+            classification: "Feature Packs",
+            advisory_ids: "B".to_owned(),
+            ..Advice::default()
+        };
+        // Only that another replaces it: no word on what it is.
+        let silent = Advice { superseded_by: "5".to_owned(), ..Advice::default() };
+        let update = |published| Update {
             classification: "Updates".into(),
             reboot_behavior: "neverreboots".into(),
             published_date: published,
             ..Update::default()
         };
-        let judge = |update: Update<'static>| {
-            let advice = catalog.advise(WINDOWS_OS, std::slice::from_ref(&update)).pop().unwrap();
-            verdict(WINDOWS_OS, &update, advice.as_deref()).into_parts()
+        let judge = |update: Update<'static>, advice: &Advice| {
+            verdict(WINDOWS_OS, &update, Some(advice)).into_parts()
         };
-        let judged = judge(update("1", Some(Timestamp(7))));
+        let judged = judge(update(Some(Timestamp(7))), &security);
         assert_eq!(judged, ("Security Updates", "catalog", "A", "alwaysreboots", Some(7)));
-        let judged = judge(update("1", None));
+        let judged = judge(update(None), &security);
         assert_eq!(judged.4, Some(1_489_449_600_000));
-        let judged = judge(update("2", None));
+        let judged = judge(update(None), &feature);
         assert_eq!(judged, ("Feature Packs", "catalog", "B", "neverreboots", None));
+        let judged = judge(update(None), &silent);
+        assert_eq!(judged, ("Updates", "agent", "", "neverreboots", None));
     }
 
     type Parts = (&'static str, &'static str, &'static str, &'static str, Option<i64>);

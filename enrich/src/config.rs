@@ -36,8 +36,6 @@ pub struct EnrichConfig {
     pub batch_bytes_max: usize,
     /// Milliseconds after its first message at which a batch is closed.
     pub batch_age_max_ms: u64,
-    /// A catalog in one file, in place of the topic's.
-    pub catalog_file: Option<PathBuf>,
     /// Where to keep a snapshot of the topic's catalog, so that a restart need not read the whole topic.
     pub catalog_snapshot: Option<PathBuf>,
     /// Milliseconds between two snapshots, as long as anything changes.
@@ -62,7 +60,6 @@ impl Default for EnrichConfig {
             batch_messages_max: 2_000,
             batch_bytes_max: 4 * 1024 * 1024,
             batch_age_max_ms: 100,
-            catalog_file: None,
             catalog_snapshot: None,
             catalog_snapshot_interval_ms: 60_000,
             catalog_wait_ms: 120_000,
@@ -164,13 +161,6 @@ impl Settings for Config {
                 enrich.catalog_snapshot_interval_ms
             ));
         }
-        if enrich.catalog_file.is_some() && enrich.catalog_snapshot.is_some() {
-            return Err(
-                "enrich.catalog_snapshot is of the topic's catalog, which enrich.catalog_file replaces: \
-                 set one of them"
-                    .to_owned(),
-            );
-        }
         if let Some(key) = FIXED.into_iter().find(|key| self.kafka.settings.contains_key(*key)) {
             return Err(format!("kafka.settings must not set {key}: exactly-once rests on it"));
         }
@@ -200,11 +190,6 @@ mod tests {
         assert!(
             refused(|enrich| enrich.catalog_snapshot_interval_ms = 0).contains("snapshot_interval")
         );
-        let both = refused(|enrich| {
-            enrich.catalog_file = Some("a".into());
-            enrich.catalog_snapshot = Some("b".into());
-        });
-        assert!(both.contains("enrich.catalog_file replaces"), "{both}");
         assert!(refused(|enrich| enrich.instance_id.clear()).contains("instance_id"));
         assert!(refused(|enrich| enrich.batch_messages_max = 0).contains("batch_messages_max"));
         assert!(refused(|enrich| enrich.hang_timeout_ms = 15_000).contains("hang_timeout_ms"));

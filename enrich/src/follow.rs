@@ -21,7 +21,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::advisories::topic::{Topic, TopicError, decode};
+use crate::advisories::topic::{Topic, TopicError, decode, is_same};
 use crate::config::Config;
 use crate::current::Current;
 use crate::index::IndexBuilder;
@@ -40,8 +40,8 @@ const USE_EVERY: Duration = Duration::from_secs(2);
 /// Between two looks for the topic, and after a failure.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Between two looks at the number of partitions, which may grow.
-const PARTITIONS_EVERY: Duration = Duration::from_secs(60);
+/// Between two looks whether the topic is still the same and has no more partitions.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// Bytes of changes after which a snapshot is written at once, so that they need not be kept.
 const CHANGES_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -260,7 +260,7 @@ impl Follower {
                 self.position.next.insert(*partition, *high);
             }
         }
-        let mut looked = Instant::now();
+        let mut checked = Instant::now();
         while !self.shutdown.is_cancelled() {
             match topic.consumer.poll(IDLE) {
                 Some(Ok(message)) => {
@@ -280,7 +280,7 @@ impl Follower {
                     let source = KafkaError::MessageConsumptionFatal(code);
                     return Err(TopicError::Kafka { action: "follow the catalog's topic", source });
                 }
-                // The client goes on by itself.
+                // The client goes on by itself, in another topic of this name as well.
                 Some(Err(error)) => tracing::warn!(%error, "reading the catalog"),
                 None => {}
             }
@@ -301,19 +301,12 @@ impl Follower {
             {
                 self.save();
             }
-            if looked.elapsed() > PARTITIONS_EVERY {
-                looked = Instant::now();
-                let found = topic.consumer.fetch_metadata(Some(&topic.name), LOOK_EVERY);
-                let count = found.ok().and_then(|metadata| {
-                    metadata.topics().first().map(|topic| topic.partitions().len())
-                });
-                if count.is_some_and(|count| count != topic.bounds.len()) {
-                    tracing::info!(
-                        partitions = count,
-                        "the catalog's topic has other partitions now"
-                    );
+            if checked.elapsed() > CHECK_EVERY {
+                if !topic.is_as_opened() {
+                    tracing::info!(topic = topic.name, "the catalog's topic is not as it was");
                     return Ok(true);
                 }
+                checked = Instant::now();
             }
         }
         Ok(true)
@@ -328,6 +321,7 @@ impl Follower {
         let known = !self.position.next.is_empty();
         let ours = (self.position.cluster == cluster || cluster.is_empty())
             && self.position.topic == topic.name
+            && is_same(&self.position.topic_id, &topic.id)
             && self.position.next.iter().all(is_behind);
         if known && !ours {
             tracing::warn!(
@@ -340,8 +334,15 @@ impl Follower {
             self.set_aside();
         }
         if !known || !ours {
-            let topic = topic.name.clone();
-            self.position = Position { cluster, topic, ..Position::default() };
+            self.position = Position {
+                cluster,
+                topic: topic.name.clone(),
+                topic_id: topic.id.clone(),
+                ..Position::default()
+            };
+        }
+        if self.position.topic_id.is_empty() {
+            self.position.topic_id.clone_from(&topic.id);
         }
     }
 

@@ -5,14 +5,14 @@
 //! that read `read_committed`. [`stage`] says how.
 //!
 //! A message's way through: [`stage`] collects a batch and opens a transaction, [`transform`] turns
-//! each raw message into an enriched one or a rejection, asking [`classify`] about every update
-//! (which asks the [`catalog`]) and [`summary`] about the scan as a whole.
+//! each raw message into an enriched one or a rejection: the [`index`] of the catalog gives its
+//! [`advice`] on every update, [`classify`] judges by it, [`summary`] sums the scan up.
 //!
 //! The catalog's way: [`advisories`] imports what vendors publish into a topic, [`follow`] keeps the
 //! process's [`index`] of it current, with a [`snapshot`] on disk.
 
+pub mod advice;
 pub mod advisories;
-pub mod catalog;
 pub mod classify;
 mod clients;
 pub mod config;
@@ -28,7 +28,7 @@ mod title;
 pub mod transform;
 mod watchdog;
 
-pub use catalog::{Advice, Catalog, FileCatalog, Os};
+pub use advice::{Advice, Os};
 pub use config::Config;
 pub use current::Current;
 pub use metrics::Metrics;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use patchline_enrich::follow::{Follower, Progress};
-use patchline_enrich::{Catalog, Config, Current, FileCatalog, LARGE_BLOCK_BYTES, Metrics, Stage};
+use patchline_enrich::index::IndexBuilder;
+use patchline_enrich::{Config, Current, LARGE_BLOCK_BYTES, Metrics, Stage};
 use patchline_runtime::admin::{self, Readiness};
 use patchline_runtime::{config, shutdown, telemetry};
 use patchline_schemas::Codec;
@@ -26,43 +27,24 @@ async fn main() -> anyhow::Result<()> {
     patchline_runtime::heap::map_blocks_from(LARGE_BLOCK_BYTES);
     let args = Cli::parse().args;
     let config: Config = config::load(args.config.as_deref())?;
-    let catalog = match &config.enrich.catalog_file {
-        Some(file) => FileCatalog::load(file)?,
-        None => FileCatalog::empty(),
-    };
     if args.check_config {
-        match &config.enrich.catalog_file {
-            Some(_) => println!(
-                "settings are sound; catalog `{}` has {} advisories",
-                catalog.version(),
-                catalog.len()
-            ),
-            None => println!("settings are sound; the catalog comes from its topic"),
-        }
+        println!("settings are sound");
         return Ok(());
     }
     telemetry::init(&config.log).map_err(anyhow::Error::msg)?;
     let shutdown = shutdown::on_signal().context("cannot handle signals")?;
     let registry = Registry::new();
     let metrics = Metrics::new(&registry)?;
+    let catalog = IndexBuilder::counting(metrics.memo.clone()).build("none");
     metrics.use_catalog(catalog.version(), catalog.len());
     let readiness = Readiness::default();
     readiness.set("kafka", false);
     admin::serve(&config.admin, registry, readiness.clone(), shutdown.clone()).await?;
 
-    tracing::info!(
-        instance_id = config.enrich.instance_id,
-        catalog = catalog.version(),
-        advisories = catalog.len(),
-        "enriching"
-    );
+    tracing::info!(instance_id = config.enrich.instance_id, "enriching");
     let deadline = config.enrich.shutdown_timeout();
     let catalog = Current::new(Arc::new(catalog));
-    let follower = if config.enrich.catalog_file.is_none() {
-        Some(follow(&config, &catalog, &metrics, &readiness, &shutdown).await?)
-    } else {
-        None
-    };
+    let follower = follow(&config, &catalog, &metrics, &readiness, &shutdown).await?;
     let stage = Stage::new(config, Codec::new()?, catalog, metrics, readiness, shutdown.clone());
     let (ended, mut end) = oneshot::channel();
     std::thread::Builder::new().name("enrich".to_owned()).spawn(move || {
@@ -77,9 +59,7 @@ async fn main() -> anyhow::Result<()> {
     };
     // Even when the stage has failed: the catalog's thread ends only with it.
     shutdown.cancel();
-    if let Some(follower) = follower
-        && tokio::time::timeout(deadline, follower).await.is_err()
-    {
+    if tokio::time::timeout(deadline, follower).await.is_err() {
         tracing::warn!("the catalog's snapshot could not be written in time");
     }
     ended.context("the stage's thread died")??;

@@ -34,6 +34,9 @@ pub struct Position {
     pub cluster: String,
     /// Name of the topic.
     pub topic: String,
+    /// Id of the topic, which another one of its name does not have; empty where it is not known.
+    #[serde(default)]
+    pub topic_id: String,
     /// The next offset to read, by partition.
     pub next: BTreeMap<i32, i64>,
     /// The newest message's timestamp, in milliseconds.
@@ -236,6 +239,7 @@ mod tests {
         Position {
             cluster: "c".to_owned(),
             topic: "t".to_owned(),
+            topic_id: "i".to_owned(),
             next: BTreeMap::from([(0, next)]),
             newest_ms: 5,
         }

@@ -16,7 +16,8 @@ use patchline_schemas::{
     RunProgress, Scan, Timestamp, Update, Validate,
 };
 
-use crate::catalog::{Advice, Catalog, Os};
+use crate::advice::{Advice, Os};
+use crate::index::Index;
 use crate::{classify, summary, title};
 
 /// Which raw topic a message comes from.
@@ -67,13 +68,13 @@ pub struct Counts {
 /// Enriches raw messages with a catalog.
 pub struct Transform {
     codec: Arc<Codec>,
-    catalog: Arc<dyn Catalog>,
+    catalog: Arc<Index>,
 }
 
 impl Transform {
     /// A transform that reads and writes by `codec` and asks `catalog`.
     #[must_use]
-    pub fn new(codec: impl Into<Arc<Codec>>, catalog: Arc<dyn Catalog>) -> Self {
+    pub fn new(codec: impl Into<Arc<Codec>>, catalog: Arc<Index>) -> Self {
         Self { codec: codec.into(), catalog }
     }
 
@@ -195,12 +196,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::FileCatalog;
+    use crate::index::IndexBuilder;
 
     const ARRIVED: Option<Timestamp> = Some(Timestamp(1_500_000_000_000));
 
     fn transform() -> Transform {
-        Transform::new(Codec::new().unwrap(), Arc::new(FileCatalog::empty()))
+        Transform::new(Codec::new().unwrap(), Arc::new(IndexBuilder::default().build("none")))
     }
 
     fn encoded(record: &impl Record) -> Vec<u8> {

@@ -1,5 +1,5 @@
-//! The whole data path on loopback: Kafka, ClickHouse, gateway, enrich and sink, each a process that can
-//! be killed and restarted alone.
+//! The whole data path on loopback: Kafka, ClickHouse, gateway, enrich, sink and reclassify, each a process
+//! that can be killed and restarted alone.
 //!
 //! When [`Stack::start`] returns, every part is ready to work; a part that cannot be says why. Parts stop
 //! in the order of the data path, so that each hands on what it has. `KAFKA_BOOTSTRAP` and
@@ -39,13 +39,15 @@ const PARTITIONS: i32 = 4;
 /// session timeout.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a stage may take to stop: above the longest drain timeout of the three.
+/// How long a stage may take to stop: above the longest drain timeout of all.
 const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// How long an existing Kafka may take to say that it is there.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const TOPICS_TIMEOUT: Duration = Duration::from_secs(30);
+
+const STAGES: usize = 4;
 
 /// A stage of the data path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,19 +58,23 @@ pub enum Stage {
     Enrich,
     /// `patchline-sink`
     Sink,
+    /// `patchline-reclassify`
+    Reclassify,
 }
 
 impl Stage {
     /// In the order of the data path.
-    pub const ALL: [Stage; 3] = [Stage::Gateway, Stage::Enrich, Stage::Sink];
+    pub const ALL: [Stage; STAGES] =
+        [Stage::Gateway, Stage::Enrich, Stage::Sink, Stage::Reclassify];
 
-    /// `gateway`, `enrich` or `sink`.
+    /// `gateway`, `enrich`, `sink` or `reclassify`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Stage::Gateway => "gateway",
             Stage::Enrich => "enrich",
             Stage::Sink => "sink",
+            Stage::Reclassify => "reclassify",
         }
     }
 
@@ -77,6 +83,7 @@ impl Stage {
             Stage::Gateway => "patchline-gateway",
             Stage::Enrich => "patchline-enrich",
             Stage::Sink => "patchline-sink",
+            Stage::Reclassify => "patchline-reclassify",
         }
     }
 }
@@ -92,8 +99,8 @@ pub struct StackOptions {
     pub topic_prefix: String,
     /// Database of the tables.
     pub database: String,
-    /// Enrichment's catalog; without one the computers' hints count.
-    pub catalog: Option<PathBuf>,
+    /// What is imported into the catalog before the stages start; without it the computers' hints count.
+    pub feeds: Option<PathBuf>,
     /// Listen where people look first (Kafka 9092, ClickHouse 8123, gateway 8088, ...), as far as these
     /// ports are free. By default all ports are picked, so that stacks can run side by side.
     pub usual_ports: bool,
@@ -112,7 +119,7 @@ impl StackOptions {
             logs: directory.join("logs"),
             topic_prefix: Topics::DEFAULT_PREFIX.to_owned(),
             database: "patchline".to_owned(),
-            catalog: None,
+            feeds: None,
             usual_ports: false,
             environment: Vec::new(),
             existing_servers: true,
@@ -131,7 +138,7 @@ enum Server<T> {
 #[derive(Debug, Clone, Copy)]
 struct Ports {
     gateway: u16,
-    admin: [u16; 3],
+    admin: [u16; STAGES],
 }
 
 /// A running data path. Dropped, it is killed.
@@ -139,7 +146,7 @@ struct Ports {
 pub struct Stack {
     options: StackOptions,
     // Dropped in this order: stages before what they talk to.
-    stages: [Option<Process>; 3],
+    stages: [Option<Process>; STAGES],
     kafka: Server<Kafka>,
     clickhouse: Server<ClickHouse>,
     ports: Ports,
@@ -156,11 +163,16 @@ impl Stack {
             Ok::<_, Error>((kafka?, clickhouse?))
         })?;
         let ports = Ports::find(options.usual_ports)?;
-        let mut stack = Stack { options, stages: [None, None, None], kafka, clickhouse, ports };
+        let mut stack =
+            Stack { options, stages: [const { None }; STAGES], kafka, clickhouse, ports };
         tell("creating the topics and the tables");
         stack.create_topics()?;
         stack.migrate()?;
-        tell("starting gateway, enrich and sink");
+        if let Some(feeds) = stack.options.feeds.clone() {
+            tell("importing the catalog");
+            stack.import(&feeds)?;
+        }
+        tell("starting gateway, enrich, sink and reclassify");
         for stage in Stage::ALL {
             stack.spawn(stage)?;
         }
@@ -319,7 +331,8 @@ impl Stack {
     pub fn remove_topics(&self) -> Result<()> {
         let Server::Existing(bootstrap) = &self.kafka else { return Ok(()) };
         let (config, topics) = (self.kafka_config(), self.topics());
-        let groups = ["enrich", "sink"].map(|stage| format!("{}.{stage}", config.topic_prefix));
+        let groups = ["enrich", "sink", "reclassify"]
+            .map(|stage| format!("{}.{stage}", config.topic_prefix));
         ask_kafka("delete topics and groups of the Kafka", bootstrap, async {
             let admin: AdminClient<DefaultClientContext> =
                 config.client("patchline-local", &[]).create()?;
@@ -365,23 +378,28 @@ impl Stack {
             }
             Stage::Enrich => {
                 set(&mut command, "ENRICH__INSTANCE_ID", "local");
-                if let Some(catalog) = &self.options.catalog {
-                    set(&mut command, "ENRICH__CATALOG_FILE", &catalog.to_string_lossy());
-                }
+                let snapshot = self.options.data.join("catalog.snapshot");
+                set(&mut command, "ENRICH__CATALOG_SNAPSHOT", &snapshot.to_string_lossy());
             }
             Stage::Sink => {
                 set(&mut command, "SINK__INSTANCE_ID", "local");
-                set(&mut command, "CLICKHOUSE__URL", &self.clickhouse_url());
-                set(&mut command, "CLICKHOUSE__DATABASE", &self.options.database);
-                for (key, name) in [("USER", CLICKHOUSE_USER), ("PASSWORD", CLICKHOUSE_PASSWORD)] {
-                    if let Some(value) = variable(name).filter(|_| self.borrows_clickhouse()) {
-                        set(&mut command, &format!("CLICKHOUSE__{key}"), &value);
-                    }
-                }
+                self.set_clickhouse(&mut command, &prefix);
             }
+            Stage::Reclassify => self.set_clickhouse(&mut command, &prefix),
         }
         command.envs(self.options.environment.iter().map(|(key, value)| (key, value)));
         Ok(command)
+    }
+
+    /// Tells a stage where ClickHouse is.
+    fn set_clickhouse(&self, command: &mut Command, prefix: &str) {
+        command.env(format!("{prefix}__CLICKHOUSE__URL"), self.clickhouse_url());
+        command.env(format!("{prefix}__CLICKHOUSE__DATABASE"), &self.options.database);
+        for (key, name) in [("USER", CLICKHOUSE_USER), ("PASSWORD", CLICKHOUSE_PASSWORD)] {
+            if let Some(value) = variable(name).filter(|_| self.borrows_clickhouse()) {
+                command.env(format!("{prefix}__CLICKHOUSE__{key}"), value);
+            }
+        }
     }
 
     fn create_topics(&self) -> Result<()> {
@@ -403,12 +421,10 @@ impl Stack {
                 -1
             }
         };
-        let (compacted, plain): (Vec<&str>, Vec<&str>) =
-            topics.all().into_iter().partition(|name| *name == topics.advisories);
+        let (compacted, plain) = topics.by_cleanup();
         let created = async {
             create_topics(&config, &plain, PARTITIONS, replication, TOPICS_TIMEOUT).await?;
-            create_compacted_topics(&config, &compacted, PARTITIONS, replication, TOPICS_TIMEOUT)
-                .await
+            create_compacted_topics(&config, &compacted, 1, replication, TOPICS_TIMEOUT).await
         };
         ask_kafka("create the topics of the Kafka", &config.bootstrap, created)
     }
@@ -416,8 +432,21 @@ impl Stack {
     fn migrate(&self) -> Result<()> {
         let mut command = self.command(Stage::Sink)?;
         command.arg("migrate");
-        let log = self.options.logs.join("migrate.log");
-        let mut process = Process::spawn("patchline-sink migrate", command, &log)?;
+        self.run("patchline-sink migrate", command, "migrate.log")
+    }
+
+    /// Imports what vendors publish into the catalog's topic.
+    fn import(&self, feeds: &Path) -> Result<()> {
+        let mut command = Command::new(program_beside_us("patchline-catalog")?);
+        command.arg("import").arg("--strict").arg(feeds);
+        command.env("PATCHLINE_CATALOG__KAFKA__BOOTSTRAP", self.bootstrap());
+        command.env("PATCHLINE_CATALOG__KAFKA__TOPIC_PREFIX", &self.options.topic_prefix);
+        self.run("patchline-catalog import", command, "import.log")
+    }
+
+    /// Runs what ends by itself; an error if it does not end well.
+    fn run(&self, name: &str, command: Command, log: &str) -> Result<()> {
+        let mut process = Process::spawn(name, command, &self.options.logs.join(log))?;
         let status = process.wait()?;
         if status.success() { Ok(()) } else { process.check() }
     }
@@ -474,7 +503,10 @@ impl Ports {
             held.push(listener);
             Ok::<_, Error>(port)
         };
-        Ok(Ports { gateway: find(8088)?, admin: [find(9464)?, find(9465)?, find(9466)?] })
+        Ok(Ports {
+            gateway: find(8088)?,
+            admin: [find(9464)?, find(9465)?, find(9466)?, find(9467)?],
+        })
     }
 }
 

@@ -99,10 +99,10 @@ async fn whatever_is_killed_the_books_balance() {
         })
     };
     std::fs::create_dir_all(&directory).unwrap();
-    let catalog = directory.join("catalog.json");
-    std::fs::write(&catalog, fleet(0).catalog().unwrap()).unwrap();
+    let feeds = directory.join("feeds");
+    fleet(0).write_feeds(&feeds).unwrap();
     let options = StackOptions {
-        catalog: Some(catalog),
+        feeds: Some(feeds),
         existing_servers: false,
         environment: vec![("PATCHLINE_SINK__SINK__BATCH_AGE_MAX_MS".to_owned(), "100".to_owned())],
         ..StackOptions::under(&directory)

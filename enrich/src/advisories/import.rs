@@ -9,6 +9,7 @@ use patchline_schemas::Advisory;
 
 use super::document::{self, Content};
 use super::publish::{Outcome, PublishError, Publisher};
+use super::seen::Seen;
 use super::updateinfo::System;
 use super::walk::{Source, Visit, Walk};
 use super::{Collect, Unreadable};
@@ -25,6 +26,8 @@ pub struct Report {
     pub unknown: (u64, Vec<String>),
     /// Entries by what became of them.
     pub entries: BTreeMap<Outcome, u64>,
+    /// URLs that are as they were at the last import.
+    pub same: u64,
     /// Sound records with nothing for the catalog, by reason.
     pub left_out: BTreeMap<&'static str, u64>,
     /// Documents and records that cannot be used: how many, and the first of them.
@@ -49,7 +52,8 @@ impl Report {
     /// Whether there was anything in a known format that could be used.
     #[must_use]
     pub fn found_something(&self) -> bool {
-        !self.entries.is_empty() || self.faults.0 == 0 && !self.documents.is_empty()
+        let untroubled = self.faults.0 == 0 && (self.same > 0 || !self.documents.is_empty());
+        !self.entries.is_empty() || untroubled
     }
 
     fn fault(&mut self, text: String) {
@@ -76,6 +80,13 @@ impl fmt::Display for Report {
             of(Outcome::Changed),
             of(Outcome::Unchanged)
         )?;
+        if self.same > 0 {
+            writeln!(
+                f,
+                "skipped: {} (URLs that have not changed since their last import)",
+                self.same
+            )?;
+        }
         for (outcome, why) in [
             (Outcome::Older, "the catalog has a later state of it"),
             (Outcome::Repeated, "another with its key came first in this import"),
@@ -136,16 +147,24 @@ impl<'i> Import<'i> {
         }
     }
 
-    /// Imports all of `sources`.
+    /// Imports all of `sources`, except for URLs that are as they were `seen` last.
     ///
     /// # Errors
     /// Entries could not be written. What is wrong with sources is in the report.
-    pub fn run(mut self, sources: &[Source]) -> Result<Report, PublishError> {
+    pub fn run(mut self, sources: &[Source], seen: &mut Seen) -> Result<Report, PublishError> {
         let read = Rc::clone(&self.read);
         for source in sources {
-            Walk::new(&mut self, Rc::clone(&read)).source(source);
+            let faults = self.report.faults.0;
+            let known = match source {
+                Source::Url(url) => seen.get(url).cloned(),
+                Source::Path(_) => None,
+            };
+            let state = Walk::new(&mut self, Rc::clone(&read)).source(source, known.as_ref());
             if let Some(error) = self.broken.take() {
                 return Err(error);
+            }
+            if let Source::Url(url) = source {
+                seen.set(url, state.filter(|_| self.report.faults.0 == faults));
             }
         }
         self.publisher.finish()?;
@@ -175,6 +194,10 @@ impl Visit for Import<'_> {
             Err(error) => self.report.fault(format!("{name} {error}")),
         }
         (self.progress)(&self.report, self.read.get());
+    }
+
+    fn unchanged(&mut self, _name: &str) {
+        self.report.same += 1;
     }
 
     fn failed(&mut self, name: &str, error: &Unreadable) {

@@ -13,6 +13,8 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::topic_id::topic_id;
+
 /// How long the brokers may take to answer about topics.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -48,6 +50,8 @@ fn failed(action: &'static str) -> impl FnOnce(KafkaError) -> TopicError {
 pub struct Topic {
     pub(crate) consumer: BaseConsumer,
     pub(crate) name: String,
+    /// Tells it from an earlier topic of its name.
+    pub(crate) id: String,
     /// First and next offset of each partition, when the topic was opened.
     pub(crate) bounds: BTreeMap<i32, (i64, i64)>,
 }
@@ -86,7 +90,28 @@ impl Topic {
                 .map_err(failed("read the ends of the catalog's topic"))?;
             bounds.insert(partition, (low, high));
         }
-        Ok((!bounds.is_empty()).then_some(Self { consumer, name, bounds }))
+        if bounds.is_empty() {
+            return Ok(None);
+        }
+        let id = topic_id(&consumer, &name, ANSWER_TIMEOUT)
+            .map_err(failed("read the id of the catalog's topic"))?;
+        Ok(Some(Self { consumer, name, id, bounds }))
+    }
+
+    /// Whether the topic is still the one that was opened, with as many partitions. Whoever follows it
+    /// opens it again if not; that nobody answers says nothing.
+    pub(crate) fn is_as_opened(&self) -> bool {
+        let found = self.consumer.fetch_metadata(Some(&self.name), ANSWER_TIMEOUT);
+        let count =
+            found.ok().and_then(|found| found.topics().first().map(|one| one.partitions().len()));
+        match topic_id(&self.consumer, &self.name, ANSWER_TIMEOUT) {
+            Ok(id) => {
+                is_same(&id, &self.id) && count.is_none_or(|count| count == self.bounds.len())
+            }
+            Err(error) => {
+                error.rdkafka_error_code() != Some(RDKafkaErrorCode::UnknownTopicOrPartition)
+            }
+        }
     }
 
     /// Begins to read, each partition at its offset in `from` or else at its beginning.
@@ -150,11 +175,22 @@ impl Topic {
         &self.name
     }
 
+    /// What tells the topic from an earlier one of its name; empty where brokers give no ids.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Next offset of all partitions together, when the topic was opened.
     #[must_use]
     pub fn end(&self) -> i64 {
         self.bounds.values().map(|(_, high)| high).sum()
     }
+}
+
+/// Whether two ids are of one topic, as far as both are known.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    one.is_empty() || other.is_empty() || one == other
 }
 
 /// Whether the client will not mend it by itself.

@@ -17,6 +17,7 @@ use zip::ZipArchive;
 
 use super::Unreadable;
 use super::document::{Content, peek};
+use super::seen::Validators;
 
 /// Bytes that all archives of one source may unpack to; all of OSV's Linux feeds are a tenth of it.
 const UNPACKED_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
@@ -76,6 +77,9 @@ pub trait Visit {
     /// was asked for by its own name, and was not merely among others.
     fn document(&mut self, name: &str, content: Content<'_>, named: bool);
 
+    /// A URL that is as it was; nothing of it is shown.
+    fn unchanged(&mut self, name: &str);
+
     /// A file, an archive or a URL that cannot be opened or read on.
     fn failed(&mut self, name: &str, error: &Unreadable);
 }
@@ -94,18 +98,31 @@ impl<'v> Walk<'v> {
         Self { visit, read, unpacked: Rc::default(), entries: 0 }
     }
 
-    /// Shows all documents in `source`, in the order of their names.
-    pub fn source(&mut self, source: &Source) {
+    /// Shows all documents in `source`, in the order of their names. A URL whose state is still `known` has
+    /// nothing to show. Returns the state of a URL, if its server names it.
+    pub fn source(&mut self, source: &Source, known: Option<&Validators>) -> Option<Validators> {
         self.unpacked.set(0);
         self.entries = 0;
         let name = source.to_string();
+        let mut state = None;
         let walked = match source {
             Source::Path(path) => self.path(path, true),
-            Source::Url(url) => fetch(url).and_then(|file| self.file(&name, file, true)),
+            Source::Url(url) => match fetch(url, known) {
+                Ok(Fetched::Unchanged) => {
+                    self.visit.unchanged(&name);
+                    return known.cloned();
+                }
+                Ok(Fetched::Body(file, validators)) => {
+                    state = validators;
+                    self.file(&name, file, true)
+                }
+                Err(error) => Err(error),
+            },
         };
         if let Err(error) = walked {
             self.visit.failed(&name, &error);
         }
+        state
     }
 
     fn path(&mut self, path: &Path, named: bool) -> Result<(), Unreadable> {
@@ -278,7 +295,15 @@ fn spool(stream: &mut dyn Read) -> Result<File, Unreadable> {
     Ok(file)
 }
 
-fn fetch(url: &str) -> Result<File, Unreadable> {
+/// What a server had.
+enum Fetched {
+    /// What is known already.
+    Unchanged,
+    /// A document, and its state if the server names it.
+    Body(File, Option<Validators>),
+}
+
+fn fetch(url: &str, known: Option<&Validators>) -> Result<Fetched, Unreadable> {
     // The machine's own certificates, so that a company's proxy is trusted where the machine trusts it.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = TlsConfig::builder()
@@ -292,9 +317,26 @@ fn fetch(url: &str) -> Result<File, Unreadable> {
         .timeout_recv_response(Some(ANSWER_TIMEOUT))
         .build()
         .into();
-    let response = agent.get(url).call().map_err(io::Error::other)?;
+    let mut request = agent.get(url);
+    let etag = known.and_then(|known| known.etag.as_deref());
+    let last_modified = known.and_then(|known| known.last_modified.as_deref());
+    for (name, value) in [("If-None-Match", etag), ("If-Modified-Since", last_modified)] {
+        if let Some(value) = value {
+            request = request.header(name, value);
+        }
+    }
+    let response = request.call().map_err(io::Error::other)?;
+    if known.is_some() && response.status() == 304 {
+        return Ok(Fetched::Unchanged);
+    }
+    let header = |name| {
+        let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+        value.map(str::to_owned)
+    };
+    let state = Validators { etag: header("ETag"), last_modified: header("Last-Modified") };
+    let state = (state != Validators::default()).then_some(state);
     let mut body = response.into_body().into_with_config().limit(SPOOLED_BYTES_MAX + 1).reader();
-    spool(&mut body)
+    Ok(Fetched::Body(spool(&mut body)?, state))
 }
 
 /// Counts what is read.

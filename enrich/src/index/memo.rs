@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use prometheus::IntCounter;
 
-use crate::catalog::Advice;
+use crate::advice::Advice;
 
 /// Of each of the two generations. A verdict with its key takes half a kilobyte or so, and a fleet
 /// of one distribution needs some ten thousand.

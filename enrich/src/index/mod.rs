@@ -35,7 +35,7 @@ pub use memo::MemoCounters;
 pub use release::release;
 pub use version::Scheme;
 
-use crate::catalog::{Advice, Catalog, Os};
+use crate::advice::{Advice, Os};
 use crate::title;
 use memo::{Key, Memo};
 use modules::{Streams, Votes};
@@ -252,6 +252,23 @@ struct Available<'u> {
 }
 
 impl Index {
+    /// Which state of knowledge this is; stands in every enriched scan.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What is known about each of `updates`, in their order. They are all that one scan of a
+    /// computer with `os` lists: what is installed tells which holes an available version closes.
+    #[must_use]
+    pub fn advise(&self, os: Os<'_>, updates: &[Update<'_>]) -> Vec<Option<Arc<Advice>>> {
+        if os.is_linux() {
+            self.advise_linux(os, updates)
+        } else {
+            self.advise_windows(os, updates)
+        }
+    }
+
     /// The number of advisories.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -461,20 +478,6 @@ fn join<'t>(items: impl IntoIterator<Item = &'t str>) -> String {
         list.push_str(&format!(";and {left_out} more"));
     }
     list
-}
-
-impl Catalog for Index {
-    fn version(&self) -> &str {
-        &self.version
-    }
-
-    fn advise(&self, os: Os<'_>, updates: &[Update<'_>]) -> Vec<Option<Arc<Advice>>> {
-        if os.is_linux() {
-            self.advise_linux(os, updates)
-        } else {
-            self.advise_windows(os, updates)
-        }
-    }
 }
 
 /// The needed packages of a scan with their positions, each with what is installed of it: the same

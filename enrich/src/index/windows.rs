@@ -14,7 +14,7 @@ use patchline_schemas::{Advisory, Timestamp, Update};
 use super::join;
 use super::severity;
 use super::texts::{Texts, at, number};
-use crate::catalog::{Advice, Os};
+use crate::advice::{Advice, Os};
 use crate::{classify, title};
 
 /// An advisory's part on Windows, its texts by number.

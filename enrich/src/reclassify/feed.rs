@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use patchline_runtime::kafka::KafkaConfig;
 use patchline_schemas::{Codec, Timestamp};
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 
@@ -24,11 +23,8 @@ use crate::snapshot::Position;
 /// How long a poll waits; a shutdown is noticed that late.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// Between two looks at the number of partitions, which may grow.
-const PARTITIONS_EVERY: Duration = Duration::from_secs(60);
-
-/// How long Kafka may take to tell of partitions.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two looks whether the topic is still the same and has no more partitions.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// Messages after which a poll returns, so that a shutdown is noticed during a long topic.
 const MESSAGES_MAX: usize = 10_000;
@@ -48,7 +44,7 @@ pub(crate) struct Feed {
     /// What is not applied yet.
     pub(crate) change: Change,
     pub(crate) changed: Changed,
-    looked: Instant,
+    checked: Instant,
     metrics: Metrics,
 }
 
@@ -107,13 +103,13 @@ impl Feed {
             ahead,
             change,
             changed: Changed::default(),
-            looked: Instant::now(),
+            checked: Instant::now(),
             metrics,
         }))
     }
 
-    /// Takes what has come, and waits a little if that is nothing. `false`: the topic has other
-    /// partitions now and must be opened again.
+    /// Takes what has come, and waits a little if that is nothing. `false`: the topic is another one now,
+    /// or has other partitions, and must be opened again.
     pub(crate) fn poll(&mut self) -> Result<bool, TopicError> {
         let mut wait = IDLE;
         for _ in 0..MESSAGES_MAX {
@@ -150,23 +146,15 @@ impl Feed {
                     let source = KafkaError::MessageConsumptionFatal(code);
                     return Err(TopicError::Kafka { action: "read the catalog's topic", source });
                 }
-                // The client goes on by itself.
+                // The client goes on by itself, in another topic of this name as well.
                 Some(Err(error)) => tracing::warn!(%error, "reading the catalog"),
                 None => break,
             }
             wait = Duration::ZERO;
         }
-        if self.looked.elapsed() > PARTITIONS_EVERY {
-            self.looked = Instant::now();
-            let found = self.topic.consumer.fetch_metadata(Some(&self.topic.name), ANSWER_TIMEOUT);
-            let count = found.ok().and_then(|found| {
-                found
-                    .topics()
-                    .first()
-                    .map(|topic| topic.partitions().len())
-                    .filter(|count| *count > 0)
-            });
-            return Ok(count.is_none_or(|count| count == self.topic.bounds.len()));
+        if self.checked.elapsed() > CHECK_EVERY {
+            self.checked = Instant::now();
+            return Ok(self.topic.is_as_opened());
         }
         Ok(true)
     }

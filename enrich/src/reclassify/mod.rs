@@ -16,6 +16,7 @@
 
 pub mod config;
 mod feed;
+mod filter;
 pub mod metrics;
 pub mod names;
 mod progress;
@@ -37,10 +38,11 @@ pub use store::StoreError;
 
 use crate::advisories::topic::TopicError;
 use feed::Feed;
+use filter::{Chunk, Filter};
 use names::Concern;
 use progress::{Keeper, Progress};
 use rows::{Changes, SummaryChanges};
-use store::{Chunk, Filter, Knowledge, Tables};
+use store::{Knowledge, Tables};
 
 /// Between two attempts after a failure, and between two looks for the topic.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -150,7 +152,7 @@ impl Reclassifier {
         let (mut looked, mut kept) = (None::<Instant>, Instant::now());
         while !self.shutdown.is_cancelled() {
             if !feed.poll()? {
-                tracing::info!("the catalog's topic has other partitions now; reading it anew");
+                tracing::info!("the catalog's topic is not as it was; reading it anew");
                 return Ok(true);
             }
             let config = &self.config.reclassify;

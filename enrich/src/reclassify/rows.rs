@@ -10,8 +10,9 @@ use clickhouse::Row;
 use patchline_schemas::{EnrichedUpdate, Summary, Timestamp, Update, UpdateState, Verdict};
 use serde::Deserialize;
 
-use super::store::Chunk;
-use crate::catalog::{Catalog, Os};
+use super::filter::Chunk;
+use crate::advice::Os;
+use crate::index::Index;
 use crate::{classify, summary};
 
 /// Digest of a row's key.
@@ -146,7 +147,7 @@ impl Changes {
     }
 
     /// Judges the rows of one computer, which are all of one scan.
-    pub(crate) fn judge(&mut self, rows: &[StoredUpdate], catalog: &dyn Catalog) {
+    pub(crate) fn judge(&mut self, rows: &[StoredUpdate], catalog: &Index) {
         let Some(first) = rows.first() else { return };
         let os = Os {
             kind: &first.os_type,

@@ -26,6 +26,9 @@ impl Visit for Seen {
             self.failed.push(format!("{name} {error}"));
         }
     }
+    fn unchanged(&mut self, name: &str) {
+        panic!("{name} is never asked for its state");
+    }
     fn failed(&mut self, name: &str, error: &Unreadable) {
         self.failed.push(format!("{name} {error}"));
     }
@@ -40,7 +43,7 @@ fn read(part: &str) -> Option<Seen> {
     }
     let mut seen = Seen::default();
     let began = Instant::now();
-    Walk::new(&mut seen, Rc::new(Cell::new(0))).source(&Source::Path(path));
+    Walk::new(&mut seen, Rc::new(Cell::new(0))).source(&Source::Path(path), None);
     println!("{part}: {} documents in {:?}", seen.documents, began.elapsed());
     assert_eq!(seen.failed, Vec::<String>::new());
     assert_eq!(seen.found.bad, Vec::<String>::new());

@@ -30,6 +30,9 @@ impl Visit for Seen {
             self.failed.push(format!("{name} {error}"));
         }
     }
+    fn unchanged(&mut self, name: &str) {
+        panic!("{name} is never asked for its state");
+    }
     fn failed(&mut self, name: &str, error: &Unreadable) {
         self.failed.push(format!("{name} {error}"));
     }
@@ -38,7 +41,7 @@ impl Visit for Seen {
 fn walk(source: &str) -> Seen {
     let mut seen = Seen::default();
     let source: Source = source.parse().unwrap();
-    Walk::new(&mut seen, Rc::new(Cell::new(0))).source(&source);
+    Walk::new(&mut seen, Rc::new(Cell::new(0))).source(&source, None);
     seen
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use patchline_enrich::{Advice, Catalog, Os};
+use patchline_enrich::{Advice, Os};
 use patchline_schemas::Update;
 use roxmltree::{Document as Xml, Node};
 

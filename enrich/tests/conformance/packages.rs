@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use patchline_enrich::{Advice, Catalog, Os};
+use patchline_enrich::{Advice, Os};
 use patchline_schemas::{Update, UpdateState};
 use serde_json::Value;
 

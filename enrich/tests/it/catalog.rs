@@ -11,13 +11,13 @@ use rdkafka::Message;
 use crate::harness::{Cluster, Instance, PARTITIONS, Sender, alone, arrived, encoded, scan};
 
 /// A cluster with all topics but the catalog's, and a place for feeds.
-struct Catalog {
-    cluster: Cluster,
+pub(crate) struct Catalog {
+    pub(crate) cluster: Cluster,
     feeds: PathBuf,
 }
 
 impl Catalog {
-    fn start(name: &str) -> Self {
+    pub(crate) fn start(name: &str) -> Self {
         let cluster = Cluster::start_without_topics(name);
         let topics = cluster.topics.all();
         let others: Vec<&str> =
@@ -28,21 +28,47 @@ impl Catalog {
         Self { cluster, feeds }
     }
 
-    /// Writes the record `id`, which says that `package` is fixed in 1.1, as of a day in January.
-    fn publish(&self, id: &str, package: &str, day: u32) {
-        let record = format!(
+    /// The record `id`, which says that `package` is fixed in 1.1, as of a day in January.
+    pub(crate) fn record(id: &str, package: &str, day: u32) -> String {
+        format!(
             r#"{{"id": "{id}", "summary": "as of {day}", "modified": "2031-01-{day:02}T00:00:00Z",
             "related": ["CVE-2031-0001"], "affected": [{{
             "package": {{"ecosystem": "Ubuntu:16.04:LTS", "name": "{package}"}},
             "ranges": [{{"type": "ECOSYSTEM", "events": [{{"introduced": "0"}}, {{"fixed": "1.1"}}]}}]}}]}}"#
-        );
+        )
+    }
+
+    /// Writes such a record.
+    fn publish(&self, id: &str, package: &str, day: u32) {
+        let record = Self::record(id, package, day);
         std::fs::write(self.feeds.join(format!("{id}.json")), record).unwrap();
     }
 
+    /// Deletes the topic, and publishes other feeds to a new one of its name.
+    fn begin_anew(&self, feeds: &[(&str, &str)]) {
+        self.cluster.delete_topic(&self.cluster.topics.advisories);
+        std::fs::remove_dir_all(&self.feeds).unwrap();
+        std::fs::create_dir(&self.feeds).unwrap();
+        for (id, package) in feeds {
+            self.publish(id, package, 5);
+        }
+        self.import();
+    }
+
     /// Runs `patchline-catalog`. Returns whether it was content, and what it said.
-    fn run(&self, arguments: &[&str]) -> (bool, String) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (bool, String) {
+        self.run_with(arguments, &[])
+    }
+
+    /// Runs it with more environment.
+    pub(crate) fn run_with(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> (bool, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_patchline-catalog"))
             .args(arguments)
+            .envs(environment.iter().copied())
             .env("PATCHLINE_CATALOG__KAFKA__BOOTSTRAP", self.cluster.kafka.bootstrap())
             .output()
             .unwrap();
@@ -191,6 +217,29 @@ fn what_is_published_counts_without_a_restart_and_survives_one() {
     check(start("fourth"), 4, "is of another topic");
     let position = snapshot::read(&file, |_, _| {}).unwrap();
     assert_eq!((position.topic.as_str(), position.next), ("patchline.advisories", [(0, 3)].into()));
+
+    // Another topic of the same name that reaches beyond the snapshot's offset.
+    catalog.begin_anew(&[("A-1", "pkg5"), ("A-2", "pkg6"), ("A-3", "pkg7"), ("A-4", "pkg8")]);
+    let instance = start("fifth");
+    assert!(instance.log().contains("is of another topic"), "{}", instance.log());
+    send(cluster, 5);
+    let (class, version) = newest(cluster, 6);
+    assert_eq!(class, "Other Updates", "{version}");
+    assert!(version.starts_with("4@") && version.ends_with("/4"), "{version}");
+    // And while somebody follows it.
+    catalog.begin_anew(&[
+        ("B-1", "pkg0"),
+        ("B-2", "pkg6"),
+        ("B-3", "pkg7"),
+        ("B-4", "pkg8"),
+        ("B-5", "pkg9"),
+    ]);
+    wait_for_advisories(&instance, 5.0);
+    send(cluster, 6);
+    let (class, version) = newest(cluster, 7);
+    assert_eq!(class, "Security Updates", "{version}");
+    assert!(version.starts_with("5@") && version.ends_with("/5"), "{version}");
+    instance.stop();
 }
 
 fn damage(file: &Path) {

@@ -9,9 +9,14 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use patchline_enrich::advisories::publish::Publisher;
 use patchline_local::{Kafka, KafkaOptions, Process, free_port};
 use patchline_runtime::kafka::{KafkaConfig, create_topics};
-use patchline_schemas::{Codec, Record, Scan, Timestamp, Topics, Update, UpdateState};
+use patchline_schemas::{
+    Advisory, Codec, PackageFix, Record, Scan, Timestamp, Topics, Update, UpdateState,
+};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Headers, Message, OwnedHeaders, OwnedMessage};
@@ -28,6 +33,12 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// One more beside them, of those tests that take long and wait for most of it.
+pub(crate) fn beside() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A broker with its topics, and a place for files.
 pub(crate) struct Cluster {
     pub(crate) kafka: Kafka,
@@ -38,10 +49,20 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// With all topics and a catalog of one advisory.
     pub(crate) fn start(name: &str) -> Self {
         let cluster = Self::start_without_topics(name);
         cluster.create_topics(&cluster.topics.all(), PARTITIONS);
+        cluster.publish(&ADVISORY);
         cluster
+    }
+
+    /// Publishes `advisory` as an import does.
+    fn publish(&self, advisory: &Advisory<'_>) {
+        let kafka = KafkaConfig { bootstrap: self.kafka.bootstrap(), ..KafkaConfig::default() };
+        let mut publisher = Publisher::new(&kafka, Codec::new().unwrap(), false).unwrap();
+        publisher.offer(advisory).unwrap();
+        publisher.finish().unwrap();
     }
 
     pub(crate) fn start_without_topics(name: &str) -> Self {
@@ -66,11 +87,27 @@ impl Cluster {
         runtime.block_on(created).unwrap();
     }
 
+    /// Deletes `topic`, and waits until it is gone.
+    pub(crate) fn delete_topic(&self, topic: &str) {
+        let config = KafkaConfig { bootstrap: self.kafka.bootstrap(), ..KafkaConfig::default() };
+        let admin: AdminClient<DefaultClientContext> = config.client("test", &[]).create().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let deleted = runtime.block_on(admin.delete_topics(&[topic], &AdminOptions::new()));
+        assert_eq!(deleted.unwrap(), [Ok(topic.to_owned())]);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let found = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5)).unwrap();
+            if found.topics().iter().all(|topic| topic.partitions().is_empty()) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{topic} is still there");
+            sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Starts an instance of the binary.
     pub(crate) fn enrich(&self, instance_id: &str) -> Instance {
-        let catalog = self.directory.join("catalog.json");
-        std::fs::write(&catalog, CATALOG).unwrap();
-        self.enrich_with(instance_id, &format!("enrich.catalog_file = {catalog:?}"))
+        self.enrich_with(instance_id, "")
     }
 
     /// Starts an instance of the binary with one more setting.
@@ -167,10 +204,18 @@ impl Cluster {
 }
 
 /// What the test's computers are told by the catalog: `pkg0` in one version is a security update.
-const CATALOG: &str = r#"{"version": "test-1", "advisories": [
-    {"id": "TEST-1", "match": {"package": "pkg0", "os": "Ubuntu", "fixed": "1.1"},
-     "classification": "Security Updates", "cves": ["CVE-2017-0001"]}
-]}"#;
+static ADVISORY: LazyLock<Advisory<'static>> = LazyLock::new(|| Advisory {
+    id: "TEST-1".into(),
+    source: "test".into(),
+    kind: "security".into(),
+    package_fixes: vec![PackageFix {
+        distribution: "ubuntu".into(),
+        package: "pkg0".into(),
+        fixed: "1.1".into(),
+        ..PackageFix::default()
+    }],
+    ..Advisory::default()
+});
 
 /// A running binary.
 pub(crate) struct Instance {

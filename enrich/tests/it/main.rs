@@ -14,5 +14,6 @@
 
 mod catalog;
 mod chaos;
+mod fetch;
 mod harness;
 mod service;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use patchline_enrich::advisories::topic;
 use patchline_enrich::index::{Index, IndexBuilder};
-use patchline_enrich::{Catalog, Source, Transform};
+use patchline_enrich::{Source, Transform};
 use patchline_local::{ClickHouse, ClickHouseOptions, Kafka, KafkaOptions, Process};
 use patchline_runtime::kafka::{KafkaConfig, create_topics};
 use patchline_schemas::{
@@ -173,8 +173,7 @@ impl World {
     }
 
     fn enriched(&self, scan: &Scan<'_>, catalog: &Arc<Index>) -> Vec<u8> {
-        let catalog: Arc<dyn Catalog> = Arc::clone(catalog) as _;
-        let transform = Transform::new(Codec::new().unwrap(), catalog);
+        let transform = Transform::new(Codec::new().unwrap(), Arc::clone(catalog));
         let (mut raw, mut out) = (Vec::new(), Vec::new());
         self.codec.encode(scan, &mut raw).unwrap();
         transform.apply(Source::Scans, &raw, None, &mut out).unwrap();

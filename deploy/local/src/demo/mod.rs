@@ -145,9 +145,8 @@ fn prepare(
         stack::clear(&logs)?;
     }
     fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
-    let catalog = data.join("catalog.json");
-    fs::write(&catalog, fleet.catalog()?)
-        .with_context(|| format!("cannot write {}", catalog.display()))?;
+    let feeds = data.join("feeds");
+    fleet.write_feeds(&feeds).with_context(|| format!("cannot write to {}", feeds.display()))?;
     // On somebody else's servers a run keeps to names of its own.
     let borrowed = |variable| std::env::var_os(variable).is_some_and(|address| !address.is_empty());
     let own = |name: &str, borrowed: bool| match borrowed {
@@ -159,7 +158,7 @@ fn prepare(
         database: own("patchline", borrowed(CLICKHOUSE_URL)),
         data,
         logs,
-        catalog: Some(catalog),
+        feeds: Some(feeds),
         usual_ports: !args.free_ports,
         ..StackOptions::under(directory)
     })

@@ -16,6 +16,7 @@ mod activity;
 mod computer;
 mod truth;
 mod universe;
+mod vendors;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -140,14 +141,21 @@ impl Fleet {
         (0..self.plan.computers).map(|number| u64::from(self.rounds_of(number))).sum()
     }
 
-    /// The catalog that knows some of this fleet's updates, for `enrich.catalog_file`. Of the others the
-    /// computers know some, and nobody the rest.
+    /// What vendors publish about this fleet's updates, as files that `patchline-catalog` imports: names and
+    /// contents. Of the others the computers know some, and nobody the rest.
+    #[must_use]
+    pub fn feeds(&self) -> Vec<(String, String)> {
+        vendors::feeds(&self.universe)
+    }
+
+    /// Writes [`feeds`](Fleet::feeds) into `directory`, which it makes.
     ///
     /// # Errors
-    /// The JSON cannot be written, which these types do not do.
-    pub fn catalog(&self) -> serde_json::Result<String> {
-        let version = format!("fleet-{}", self.plan.seed);
-        serde_json::to_string_pretty(&universe::catalog(&self.universe, version))
+    /// The disk refuses.
+    pub fn write_feeds(&self, directory: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(directory)?;
+        let mut feeds = self.feeds().into_iter();
+        feeds.try_for_each(|(name, content)| std::fs::write(directory.join(name), content))
     }
 
     fn computers(&self) -> Vec<Computer> {
@@ -567,7 +575,7 @@ mod tests {
         let all = |seed| fleet(seed, 12).requests().collect::<Vec<_>>();
         assert_eq!(all(7), all(7));
         assert_ne!(all(7), all(8));
-        assert_eq!(fleet(7, 12).catalog().unwrap(), fleet(7, 12).catalog().unwrap());
+        assert_eq!(fleet(7, 12).feeds(), fleet(7, 12).feeds());
         // Other machines must get these bytes as well; what was compressed may change with flate2.
         let mut crc = flate2::Crc::new();
         all(7).iter().for_each(|request| crc.update(text(request).as_bytes()));

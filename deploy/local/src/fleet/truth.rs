@@ -2,7 +2,8 @@
 //! of queries are held against.
 //!
 //! The records are read back from the very requests that are sent, and completed as a gateway of the nil
-//! workspace completes them. The judgements come from the generator's own catalog by plain look-ups.
+//! workspace completes them. The judgements come from the generator's own advisories, by the
+//! order in which it made the versions of a package.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,7 +18,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Fleet;
-use super::universe::{self, Advisory, Match};
+use super::universe::{CENTOS, DISTRIBUTIONS, Universe};
+use super::vendors::{self, Advisory, Bulletin};
 use super::wire::{LinuxHeartbeat, LinuxRunProgress, LinuxScan, PSEUDO_PACKAGE, Request};
 
 /// Group of computers that name none, and solutions of agents that name none: the gateway's defaults.
@@ -267,54 +269,121 @@ fn time(text: &str) -> Option<Timestamp> {
 
 /// Knows of every update what the generator made it to be.
 struct Judge {
-    /// By distribution, package and version, or product and KB number.
-    advisories: HashMap<[String; 3], Advisory>,
+    /// By distribution with its version and package, the versions in their order.
+    packages: HashMap<[String; 3], Vec<(String, Option<Advisory>)>>,
+    /// By product and KB number.
+    bulletins: HashMap<[String; 2], Bulletin>,
 }
 
 impl Judge {
     fn of(fleet: &Fleet) -> Judge {
-        let catalog = universe::catalog(&fleet.universe, String::new());
-        let keyed = catalog.advisories.into_iter().map(|advisory| {
-            let Match { kb, product, package, os, fixed } = advisory.applies.clone();
-            let system = os.or(product).unwrap_or_default().to_owned();
-            let update = package.or(kb).unwrap_or_default();
-            ([system, update, fixed.unwrap_or_default()], advisory)
-        });
-        Judge { advisories: keyed.collect() }
+        let Universe { packages: of_all, .. } = &fleet.universe;
+        let mut advisories: HashMap<_, _> = vendors::advisories(&fleet.universe)
+            .into_iter()
+            .map(|one| ((one.distribution.version, one.package.clone(), one.fixed.clone()), one))
+            .collect();
+        // CentOS stands beside Red Hat, whose advisories are its own.
+        let mut packages = HashMap::new();
+        for (distribution, all) in DISTRIBUTIONS.iter().zip(of_all) {
+            if distribution.name == CENTOS {
+                continue;
+            }
+            for package in all {
+                let mut versions = Vec::new();
+                for release in &package.releases {
+                    let version = release.version.clone();
+                    let key = (distribution.version, package.name.clone(), version.clone());
+                    versions.push((version, advisories.remove(&key)));
+                }
+                let [name, version] = distribution.release();
+                packages.insert([name, version, package.name.clone()], versions);
+            }
+        }
+        let bulletins = vendors::bulletins(&fleet.universe).into_iter();
+        let bulletins = bulletins.map(|one| ([one.product.to_owned(), one.kb.clone()], one));
+        Judge { packages, bulletins: bulletins.collect() }
     }
 
     fn judge(&self, scan: &Scan<'_>, update: &Update<'_>) -> Judgement {
-        let linux = scan.os_type == "Linux";
-        let key = if linux {
-            [&scan.os_name, &update.product, &update.product_version]
-        } else {
-            [&update.product, &update.kbid, &update.product_version]
+        let known = match scan.os_type == "Linux" {
+            true => self.package(scan, update),
+            false => self.windows(update),
         };
-        let advisory = self.advisories.get(&key.map(|part| part.clone().into_owned()));
-        let Some(advisory) = advisory else {
-            let hints = [
-                "Applications",
-                "Critical Updates",
-                "Definition Updates",
-                "Feature Packs",
-                "Security Updates",
-                "Service Packs",
-                "Update Rollups",
-            ];
-            let hint = hints.into_iter().find(|hint| *hint == update.classification);
-            return Judgement {
-                classification: hint.unwrap_or(if linux { "Other Updates" } else { "Updates" }),
-                published: update.published_date,
-                ..Judgement::default()
-            };
-        };
-        Judgement {
-            classification: advisory.classification,
-            msrc_severity: advisory.msrc_severity.unwrap_or_default(),
-            package_severity: advisory.package_severity.unwrap_or_default(),
-            bulletin_id: advisory.bulletin_id.clone().unwrap_or_default(),
-            bulletin_url: advisory.bulletin_url.clone().unwrap_or_default(),
-            published: update.published_date.or_else(|| time(&advisory.published_date)),
+        known.unwrap_or_else(|| hinted(scan, update))
+    }
+
+    /// What closes a hole that the installed version has: every advisory from there up to the version that
+    /// can be had.
+    fn package(&self, scan: &Scan<'_>, update: &Update<'_>) -> Option<Judgement> {
+        if update.update_state != UpdateState::Needed {
+            return None;
         }
+        let system = match scan.os_name.as_ref() {
+            CENTOS => DISTRIBUTIONS.iter().find(|one| one.name.starts_with("Red Hat"))?.release(),
+            name => [name.to_owned(), scan.os_version.to_string()],
+        };
+        let [name, version] = system;
+        let versions = self.packages.get(&[name, version, update.product.to_string()])?;
+        let position = |wanted: &str| versions.iter().position(|(version, _)| version == wanted);
+        let available = position(&update.product_version)?;
+        let installed = scan.updates.iter().find(|one| {
+            one.update_state == UpdateState::NotNeeded
+                && (&one.product, &one.product_arch) == (&update.product, &update.product_arch)
+        });
+        let first = match installed {
+            Some(one) => position(&one.product_version)? + 1,
+            None => available,
+        };
+        let closed = versions.get(first..=available).unwrap_or_default();
+        let mut found: Vec<&Advisory> =
+            closed.iter().filter_map(|(_, advisory)| advisory.as_ref()).collect();
+        found.sort_by(|one, other| one.order().cmp(&other.order()));
+        let gravest = found.first()?;
+        let ids: Vec<&str> = found.iter().map(|one| one.id.as_str()).collect();
+        let alike = found.iter().filter(|one| one.severity.is_some() == gravest.severity.is_some());
+        Some(Judgement {
+            classification: match gravest.severity {
+                Some("Critical") => "Critical Updates",
+                Some(_) => "Security Updates",
+                None => "Other Updates",
+            },
+            package_severity: gravest.severity.unwrap_or_default(),
+            bulletin_id: ids.join(";"),
+            bulletin_url: gravest.url.clone(),
+            published: update.published_date.or_else(|| alike.map(|one| one.published).min()),
+            ..Judgement::default()
+        })
+    }
+
+    fn windows(&self, update: &Update<'_>) -> Option<Judgement> {
+        let key = [update.product.to_string(), update.kbid.to_string()];
+        self.bulletins.get(&key).map(|bulletin| Judgement {
+            classification: "Security Updates",
+            msrc_severity: bulletin.severity,
+            bulletin_id: bulletin.id.clone(),
+            bulletin_url: bulletin.url(),
+            published: update.published_date.or(Some(bulletin.published)),
+            ..Judgement::default()
+        })
+    }
+}
+
+/// Without a vendor's word the computer's own counts.
+fn hinted(scan: &Scan<'_>, update: &Update<'_>) -> Judgement {
+    let hints = [
+        "Applications",
+        "Critical Updates",
+        "Definition Updates",
+        "Feature Packs",
+        "Security Updates",
+        "Service Packs",
+        "Update Rollups",
+    ];
+    let hint = hints.into_iter().find(|hint| *hint == update.classification);
+    let default = if scan.os_type == "Linux" { "Other Updates" } else { "Updates" };
+    Judgement {
+        classification: hint.unwrap_or(default),
+        published: update.published_date,
+        ..Judgement::default()
     }
 }

@@ -1,4 +1,4 @@
-//! The updates that exist: what computers of one system have in common, and what the catalog knows.
+//! The updates that exist: what computers of one system have in common.
 //!
 //! Names are of programs that every distribution has; versions, KB numbers, advisories and CVE ids are
 //! invented (`CVE-…-9xxxx`), so that nobody takes them for real ones.
@@ -61,6 +61,11 @@ pub(super) struct Distribution {
 }
 
 impl Distribution {
+    /// Its name and its version.
+    pub(super) fn release(&self) -> [String; 2] {
+        [self.name, self.version].map(str::to_owned)
+    }
+
     pub(super) fn full_name(&self) -> String {
         format!("{} {}", self.name, self.version)
     }
@@ -78,12 +83,15 @@ const fn distribution(
 
 const EL7: Family = Family::Rpm(".el7");
 
+/// Built from Red Hat's sources: it has Red Hat's packages in the same versions, and no advisories of its own.
+pub(super) const CENTOS: &str = "CentOS Linux";
+
 /// The Linux part of a fleet.
 pub(super) const DISTRIBUTIONS: [Distribution; 6] = [
     distribution("Ubuntu", "14.04", "Ubuntu_14.04", "trusty", Family::Deb),
     distribution("Ubuntu", "16.04", "Ubuntu_16.04", "xenial", Family::Deb),
     distribution("Ubuntu", "18.04", "Ubuntu_18.04", "bionic", Family::Deb),
-    distribution("CentOS Linux", "7.4", "CentOS_7.0", "centos-7", EL7),
+    distribution(CENTOS, "7.4", "CentOS_7.0", "centos-7", EL7),
     distribution("Red Hat Enterprise Linux Server", "7.3", "RHEL_7.0", "rhel-7", EL7),
     distribution("SUSE Linux Enterprise Server", "12.2", "SUSE_12.0", "sles12", Family::Rpm("")),
 ];
@@ -187,8 +195,16 @@ pub(super) struct Universe {
 impl Universe {
     pub(super) fn new(seed: u64, rounds: u32, now: Timestamp) -> Universe {
         let mut rng = Rng::with_seed(seed);
-        let packages =
-            DISTRIBUTIONS.iter().map(|of| packages(of, rounds, now, &mut rng.fork())).collect();
+        let mut el7 = None;
+        let packages = DISTRIBUTIONS.iter().map(|of| {
+            let own = rng.fork();
+            let mut rng = match of.family {
+                EL7 => el7.get_or_insert(own).clone(),
+                _ => own,
+            };
+            packages(of, rounds, now, &mut rng)
+        });
+        let packages = packages.collect();
         let mut kb = 4_900_000;
         let patches =
             EDITIONS.iter().map(|of| patches(of, rounds, now, &mut kb, &mut rng.fork())).collect();
@@ -323,9 +339,8 @@ fn patch(edition: &Edition, round: u32, published: Timestamp, kb: u32, rng: &mut
         .unwrap_or_default();
     let month = published.to_string().get(..7).unwrap_or_default().to_owned();
     let title = title.replace("{product}", edition.product).replace("{month}", &month);
-    let grave = matches!(class, "Security Updates" | "Critical Updates");
     let severities = ["Critical", "Important", "Important", "Moderate"];
-    let listed = grave && chance(rng, 0.75);
+    let listed = class == "Security Updates" && chance(rng, 0.75);
     Patch {
         id: uuid(rng),
         kb: kb.to_string(),
@@ -341,122 +356,4 @@ fn patch(edition: &Edition, round: u32, published: Timestamp, kb: u32, rng: &mut
         severity: listed.then(|| pick(rng, &severities)),
         revision: rng.u32(200..206).to_string(),
     }
-}
-
-/// The catalog that knows this universe, in the form that enrichment reads.
-pub(super) fn catalog(universe: &Universe, version: String) -> Catalog {
-    let mut advisories = Vec::new();
-    for (distribution, packages) in DISTRIBUTIONS.iter().zip(&universe.packages) {
-        for package in packages {
-            for release in package.releases.iter().filter(|release| release.advisory) {
-                let number = advisories.len() + 1;
-                advisories.push(Advisory {
-                    id: format!("PLSA-{number:04}"),
-                    applies: Match {
-                        package: Some(package.name.clone()),
-                        os: Some(distribution.name),
-                        fixed: Some(release.version.clone()),
-                        ..Match::default()
-                    },
-                    classification: match (release.security, number % 5) {
-                        (true, _) => "Security Updates",
-                        (false, 0) => "Critical Updates",
-                        (false, _) => "Other Updates",
-                    },
-                    cves: if release.security { cves(release.published, number) } else { vec![] },
-                    package_severity: release.security.then_some(match number % 4 {
-                        0 => "Critical",
-                        1 => "Low",
-                        _ => "Medium",
-                    }),
-                    bulletin_id: Some(format!("PLSA-{number:04}")),
-                    bulletin_url: Some(format!(
-                        "https://advisories.contoso.com/PLSA-{number:04};\
-                         https://mirror.contoso.com/PLSA-{number:04}"
-                    )),
-                    published_date: release.published.to_string(),
-                    ..Advisory::default()
-                });
-            }
-        }
-    }
-    for (edition, patches) in EDITIONS.iter().zip(&universe.patches) {
-        for patch in patches {
-            let Some(severity) = patch.severity else { continue };
-            let number = advisories.len() + 1;
-            let bulletin =
-                format!("PL{}-{number:04}", year(patch.published).get(2..).unwrap_or(""));
-            advisories.push(Advisory {
-                id: bulletin.clone(),
-                applies: Match {
-                    kb: Some(patch.kb.clone()),
-                    product: Some(edition.product),
-                    ..Match::default()
-                },
-                // Computers say so as well; what is added is how grave it is, and why.
-                classification: patch.classification,
-                msrc_severity: Some(severity),
-                msrc_bulletin_id: Some(bulletin),
-                cves: cves(patch.published, number),
-                reboot_behavior: Some(patch.reboot),
-                published_date: patch.published.to_string(),
-                ..Advisory::default()
-            });
-        }
-    }
-    Catalog { version, advisories }
-}
-
-fn year(time: Timestamp) -> String {
-    time.to_string().chars().take(4).collect()
-}
-
-fn cves(published: Timestamp, number: usize) -> Vec<String> {
-    let year = year(published);
-    (0..=number % 3).map(|more| format!("CVE-{year}-{}", 90_000 + number * 3 + more)).collect()
-}
-
-/// The JSON that `enrich.catalog_file` takes.
-#[derive(Debug, serde::Serialize)]
-pub(super) struct Catalog {
-    version: String,
-    pub(super) advisories: Vec<Advisory>,
-}
-
-#[derive(Debug, Default, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Advisory {
-    id: String,
-    #[serde(rename = "match")]
-    pub(super) applies: Match,
-    pub(super) classification: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) msrc_severity: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    msrc_bulletin_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) bulletin_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) bulletin_url: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    cves: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) package_severity: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reboot_behavior: Option<&'static str>,
-    pub(super) published_date: String,
-}
-
-#[derive(Debug, Clone, Default, serde::Serialize)]
-pub(super) struct Match {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) kb: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) product: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) package: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) os: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) fixed: Option<String>,
 }

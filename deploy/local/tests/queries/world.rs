@@ -5,11 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clickhouse::Client;
-use patchline_enrich::{FileCatalog, Source as Raw, Transform};
+use patchline_enrich::advisories::Collect;
+use patchline_enrich::advisories::document::{Content, import};
+use patchline_enrich::index::{Index, IndexBuilder};
+use patchline_enrich::{Source as Raw, Transform};
 use patchline_local::fleet::{Bodies, Fleet, Plan, Truth};
 use patchline_local::stack::{CLICKHOUSE_URL, variable};
 use patchline_local::{ClickHouse, ClickHouseOptions};
-use patchline_schemas::{Codec, Record, Report, Timestamp};
+use patchline_schemas::{Advisory, Codec, Record, Report, Timestamp};
 use patchline_sink::batch::{Batch, Message, Source};
 use patchline_sink::config::ClickHouseConfig;
 use patchline_sink::migrate::migrate;
@@ -72,10 +75,7 @@ impl World {
         let bodies: &Bodies = Box::leak(Box::new(Bodies::of(&fleet)));
         let truth: &Truth<'_> = Box::leak(Box::new(Truth::read(&fleet, bodies).unwrap()));
 
-        let catalog = scratch.join("catalog.json");
-        std::fs::write(&catalog, fleet.catalog().unwrap()).unwrap();
-        let catalog = FileCatalog::load(&catalog).unwrap();
-        let transform = Transform::new(Codec::new().unwrap(), Arc::new(catalog));
+        let transform = Transform::new(Codec::new().unwrap(), Arc::new(catalog(&fleet)));
 
         let store = Store::new(&config);
         let raw = |records| enriched(&transform, records);
@@ -89,6 +89,30 @@ impl World {
         put(&store, Source::OfficeActivity, encoded(&truth.office_activity)).await;
         World { client: store.client().clone(), truth, _engine: engine }
     }
+}
+
+/// The catalog that an import of the fleet's feeds leads to.
+fn catalog(fleet: &Fleet) -> Index {
+    #[derive(Default)]
+    struct Imported(IndexBuilder);
+    impl Collect for Imported {
+        fn advisory(&mut self, advisory: Advisory<'static>) {
+            self.0.upsert(&advisory);
+        }
+        fn left_out(&mut self, why: &'static str) {
+            panic!("left out: {why}");
+        }
+        fn bad(&mut self, record: &str, why: &str) {
+            panic!("{record} {why}");
+        }
+    }
+    let mut imported = Imported::default();
+    for (name, content) in fleet.feeds() {
+        let mut content = content.as_bytes();
+        import(Content::Stream(&mut content), None, &mut imported)
+            .unwrap_or_else(|error| panic!("{name} {error}"));
+    }
+    imported.0.build("fleet")
 }
 
 /// A message's timestamp and payload.

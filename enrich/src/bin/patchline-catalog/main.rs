@@ -4,13 +4,15 @@
 mod look;
 mod progress;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use patchline_enrich::advisories::import::Import;
 use patchline_enrich::advisories::publish::Publisher;
+use patchline_enrich::advisories::seen::Seen;
 use patchline_enrich::advisories::topic::{self, Topic};
 use patchline_enrich::advisories::updateinfo::System;
 use patchline_enrich::advisories::walk::Source;
@@ -19,6 +21,9 @@ use patchline_runtime::kafka::KafkaConfig;
 use patchline_runtime::telemetry::{self, LogConfig};
 use patchline_schemas::{Codec, Topics};
 use serde::Deserialize;
+
+/// How long brokers may take to show a topic that was made.
+const SHOWN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Imports vendors' advisories into the catalog, and looks into it.
 #[derive(Debug, Parser)]
@@ -49,6 +54,9 @@ enum Command {
         /// Say what would be published, and publish nothing.
         #[arg(long)]
         dry_run: bool,
+        /// Remember here what URLs answered, and fetch none that has not changed since.
+        #[arg(long, value_name = "FILE")]
+        seen: Option<PathBuf>,
     },
     /// Shows what the catalog has on a KB (KB4012212), a package (openssl) or an advisory (USN-3212-1).
     Show {
@@ -81,8 +89,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let config: Config = config::load(cli.config.as_deref())?;
     telemetry::init(&config.log).map_err(anyhow::Error::msg)?;
     match cli.command {
-        Command::Import { sources, os, strict, dry_run } => {
-            import(&config.kafka, &sources, os, strict, dry_run)
+        Command::Import { sources, os, strict, dry_run, seen } => {
+            import(&config.kafka, &sources, os, strict, dry_run, seen.as_deref())
         }
         Command::Show { what, os } => look::show(&open(&config.kafka)?, &what, os.as_ref()),
         Command::Stats => look::stats(&open(&config.kafka)?),
@@ -99,6 +107,7 @@ fn import(
     system: Option<System>,
     strict: bool,
     dry_run: bool,
+    seen_file: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
     if !dry_run {
         wait_for(topic::create(kafka))??;
@@ -113,12 +122,18 @@ fn import(
     let mut publisher = Publisher::new(kafka, Codec::new()?, dry_run)?;
     let mut progress = progress::Progress::new(sources);
     progress.say("reading what the catalog has");
-    let unreadable = match Topic::open(kafka)? {
-        Some(topic) => publisher.learn(&topic)?,
-        None => 0,
-    };
+    let (mut unreadable, mut seen) = (0, Seen::default());
+    if let Some(topic) = find(kafka, !dry_run)? {
+        unreadable = publisher.learn(&topic)?;
+        if let Some(file) = seen_file {
+            seen = Seen::load(file, topic.id())?;
+        }
+    }
     let mut show = |report: &_, bytes| progress.show(report, bytes);
-    let mut report = Import::new(publisher, system, &mut show).run(sources)?;
+    let mut report = Import::new(publisher, system, &mut show).run(sources, &mut seen)?;
+    if let Some(file) = seen_file.filter(|_| !dry_run) {
+        seen.save(file)?;
+    }
     report.unreadable = unreadable;
     progress.finish();
     print!("{report}");
@@ -127,6 +142,18 @@ fn import(
     }
     let failed = !report.found_something() || strict && report.faults.0 > 0;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Opens the topic. One that was `created` just now may take a moment until brokers show it.
+fn find(kafka: &KafkaConfig, created: bool) -> anyhow::Result<Option<Topic>> {
+    let deadline = Instant::now() + SHOWN_WITHIN;
+    loop {
+        let found = Topic::open(kafka)?;
+        if found.is_some() || !created || Instant::now() > deadline {
+            return Ok(found);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn open(kafka: &KafkaConfig) -> anyhow::Result<Topic> {
