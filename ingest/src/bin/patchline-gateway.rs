@@ -6,6 +6,8 @@ use anyhow::Context as _;
 use clap::Parser;
 use patchline_ingest::Publisher;
 use patchline_ingest::gateway::{Config, Gateway, Metrics, raw_topics};
+use patchline_ingest::groups::Groups;
+use patchline_ingest::security::enroll::Enroll;
 use patchline_runtime::admin::Readiness;
 use patchline_runtime::statistics::KafkaStatistics;
 use patchline_runtime::{Args, admin, config, shutdown, telemetry};
@@ -20,6 +22,14 @@ use tokio_util::sync::CancellationToken;
 struct Cli {
     #[command(flatten)]
     args: Args,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Make a sender's credentials from its workspace's key.
+    Enroll(Enroll),
 }
 
 /// Ordinary bodies and records are smaller; a large body is given back as soon as it is freed. Without
@@ -29,10 +39,14 @@ const LARGE_BLOCK_BYTES: u32 = 1024 * 1024;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     patchline_runtime::heap::map_blocks_from(LARGE_BLOCK_BYTES);
-    let Cli { args } = Cli::parse();
+    let Cli { args, command } = Cli::parse();
     let config: Config = config::load(args.config.as_deref())?;
     if args.check_config {
         println!("settings are sound");
+        return Ok(());
+    }
+    if let Some(Command::Enroll(enroll)) = command {
+        print!("{}", enroll.run(|workspace| config.workspace_key(workspace))?);
         return Ok(());
     }
     telemetry::init(&config.log).map_err(anyhow::Error::msg)?;
@@ -50,7 +64,10 @@ async fn main() -> anyhow::Result<()> {
     let readiness = Readiness::default();
     readiness.set("serving", false);
     readiness.set("kafka", false);
-    admin::serve(&config.admin, registry, readiness.clone(), drained.clone()).await?;
+    let groups = Groups::open(config.gateway.groups_file.as_deref()).map_err(anyhow::Error::msg)?;
+    registry.register(Box::new(groups.clone()))?;
+    let (ready, pages) = (readiness.clone(), groups.router());
+    admin::serve_with(&config.admin, registry, ready, pages, drained.clone()).await?;
     tokio::spawn(follow(publisher.clone(), readiness.clone(), shutdown.clone()));
 
     let listen = config.gateway.listen;
@@ -59,7 +76,7 @@ async fn main() -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on gateway.listen = {listen}"))?;
     tracing::info!(address = %listener.local_addr()?, "gateway listens");
-    let gateway = Gateway::new(config, topics, publisher.clone(), metrics)?;
+    let gateway = Gateway::new(config, groups, topics, publisher.clone(), metrics)?;
     if !gateway.serve(listener, &shutdown).await {
         tracing::warn!(
             "requests were cut off by the drain timeout; their senders will send them again"

@@ -1,10 +1,14 @@
 //! Reads a request's body within every bound: bytes on the wire, bytes decompressed, memory, time.
 //!
 //! A body is taken whole or not at all: one that breaks off is refused, and so is one that goes on behind
-//! the end of its compressed stream.
+//! the end of its compressed stream. One that is signed is hashed first, before a byte of it is
+//! decompressed; what is kept of it meanwhile is reserved like the rest, and given up as it is decompressed.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,16 +16,18 @@ use async_compression::tokio::bufread::{GzipDecoder, ZlibDecoder, ZstdDecoder};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, stream};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use prometheus::IntCounter;
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::io::StreamReader;
 
 use super::memory::Reservation;
 use super::problem::{Problem, Reason};
+use crate::security::proof::Sha256Digest;
 
 /// Memory reserved for each byte of a body: while it is read, a zstd window may hold as much again;
 /// when it is whole, the records made of it take that place.
@@ -34,6 +40,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Bytes read at a time: those of a connection's buffer.
 const READ_BYTES: usize = 32 * 1024;
 
+/// A signed body is kept in blocks of this size: its own chunks may be a byte each.
+const BLOCK_BYTES: usize = 64 * 1024;
+
 /// What one body may cost.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -43,6 +52,8 @@ pub(super) struct Bounds {
     pub(super) bytes_max: usize,
     /// When it must be here.
     pub(super) deadline: Instant,
+    /// What its bytes on the wire must hash to, where they are signed.
+    pub(super) digest: Option<Sha256Digest>,
 }
 
 /// How a body is compressed.
@@ -92,9 +103,16 @@ pub(super) async fn read(
     if body.size_hint().lower() > wire_bytes_max as u64 {
         return Err(too_large_on_the_wire(setting));
     }
-    let frames = Limited::new(body, wire_bytes_max).into_data_stream();
-    let wire = StreamReader::new(frames.map_err(io::Error::other));
     let read = async {
+        let kept = Kept::default();
+        let body = match bounds.digest {
+            Some(digest) => verified(body, digest, bounds, &kept, reservation).await?,
+            None => body,
+        };
+        let frames = Limited::new(body, wire_bytes_max).into_data_stream();
+        let wire = StreamReader::new(frames.map_err(io::Error::other));
+        let mut holds = Holds { kept, reservation };
+        let reservation = &mut holds;
         match encoding {
             Encoding::Identity => whole(wire, bounds, reservation).await.map(|(whole, _)| whole),
             Encoding::Gzip => {
@@ -119,10 +137,65 @@ pub(super) async fn read(
     })?
 }
 
+/// Bytes of a signed body that are kept until they are decompressed.
+type Kept = Arc<AtomicUsize>;
+
+/// What reading one body holds.
+struct Holds<'r> {
+    kept: Kept,
+    reservation: &'r mut Reservation,
+}
+
+/// The body, once all of it is here and hashes to `digest`.
+async fn verified(
+    mut body: Body,
+    digest: Sha256Digest,
+    bounds: Bounds,
+    kept: &Kept,
+    reservation: &mut Reservation,
+) -> Result<Body, Problem> {
+    let (wire_bytes_max, setting) = bounds.wire_bytes_max;
+    let mut blocks: Vec<Vec<u8>> = Vec::new();
+    let (mut hash, mut length) = (Sha256::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| unreadable(&io::Error::other(error), setting))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length > wire_bytes_max {
+            return Err(too_large_on_the_wire(setting));
+        }
+        reservation.raise_to(length.next_multiple_of(BLOCK_BYTES))?;
+        hash.update(&data);
+        let mut rest = &*data;
+        while !rest.is_empty() {
+            let room = blocks.last().map_or(0, |block| BLOCK_BYTES - block.len());
+            match blocks.last_mut().filter(|_| room > 0) {
+                Some(block) => {
+                    let (now, later) = rest.split_at(rest.len().min(room));
+                    block.extend_from_slice(now);
+                    rest = later;
+                }
+                None => blocks.push(Vec::with_capacity(BLOCK_BYTES)),
+            }
+        }
+    }
+    if Sha256Digest::from(hash.finalize()) != digest {
+        let problem =
+            "the body is not the one that was signed: its SHA-256 is not that of Content-Digest";
+        return Err(Problem::new(Reason::Forbidden, problem));
+    }
+    kept.store(length, Ordering::Relaxed);
+    let kept = Arc::clone(kept);
+    Ok(Body::from_stream(stream::iter(blocks.into_iter().map(move |block| {
+        kept.fetch_sub(block.len(), Ordering::Relaxed);
+        Ok::<_, Infallible>(Bytes::from(block))
+    }))))
+}
+
 async fn whole<R: AsyncRead + Unpin>(
     mut reader: R,
     bounds: Bounds,
-    reservation: &mut Reservation,
+    holds: &mut Holds<'_>,
 ) -> Result<(Vec<u8>, R), Problem> {
     let (_, setting) = bounds.wire_bytes_max;
     let mut whole = Vec::new();
@@ -142,7 +215,8 @@ async fn whole<R: AsyncRead + Unpin>(
                 ),
             ));
         }
-        reservation.raise_to(MEMORY_PER_BYTE * length)?;
+        let kept = holds.kept.load(Ordering::Relaxed);
+        holds.reservation.raise_to(kept + MEMORY_PER_BYTE * length)?;
         whole.extend_from_slice(chunk.get(..read).unwrap_or_default());
     }
 }

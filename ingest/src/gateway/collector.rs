@@ -363,13 +363,11 @@ pub(super) mod tests {
 
     pub(in super::super) fn workspaces() -> Workspaces {
         let config = WorkspaceConfig {
-            id: ID,
-            primary_key: Key::from_base64(KEY).unwrap(),
-            secondary_key: None,
-            closed: false,
+            primary_key: Some(Key::from_base64(KEY).unwrap()),
             posts_in_flight_max: 1,
+            ..WorkspaceConfig::of(ID)
         };
-        Workspaces::new([&config], 900)
+        Workspaces::new([("main", &config)], 900).unwrap()
     }
 
     /// A signed request for `body`, with `headers` in place of its own.
@@ -409,9 +407,11 @@ pub(super) mod tests {
         let now = httpdate::parse_http_date(DAY).unwrap();
         let post = Post::read(&parts, &workspaces, 30 * 1024 * 1024, now)
             .map_err(|problem| problem.clone().coded(problem.reason.into()))?;
+        let id = post.workspace.id.to_string();
+        let group = format!("AOI-{id}");
         let origin = Origin {
-            workspace_id: &post.workspace.id,
-            management_group: &post.workspace.management_group,
+            workspace_id: &id,
+            management_group: &group,
             resource_id: post.resource_id,
             ..SENDER
         };

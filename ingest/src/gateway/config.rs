@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use patchline_runtime::admin::AdminConfig;
 use patchline_runtime::config::Settings;
@@ -13,6 +14,8 @@ use uuid::Uuid;
 use super::workspace::Key;
 use super::{DECODING_BYTES_MAX, body};
 use crate::PublisherConfig;
+use crate::security::limits::LimitsConfig;
+use crate::security::tls::TlsConfig;
 
 /// The gateway's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -20,6 +23,10 @@ use crate::PublisherConfig;
 pub struct Config {
     /// What is served and how much of it.
     pub gateway: GatewayConfig,
+    /// TLS at that port.
+    pub tls: TlsConfig,
+    /// Requests of one sender.
+    pub limits: LimitsConfig,
     /// The HTTP Data Collector API.
     pub collector: CollectorConfig,
     /// Who may post to it, under names that are the operator's own (the environment needs one):
@@ -61,6 +68,21 @@ pub struct GatewayConfig {
     pub drain_timeout_ms: u32,
     /// `Retry-After` of a 503 and a 429, in seconds.
     pub retry_after_s: u32,
+    /// How long a connection may take to say what it wants, or say nothing, before each request.
+    pub header_timeout_ms: u32,
+    /// Take reports of proven senders only.
+    pub require_identity: bool,
+    /// Take reports of anybody who can reach an address that is not loopback: without TLS, or without
+    /// `require_identity`.
+    pub open_to_anybody_who_can_reach_it: bool,
+    /// How far the timestamp that a request is signed with may be from now.
+    pub signature_skew_max_s: u32,
+    /// Management groups and revoked senders.
+    pub groups_file: Option<PathBuf>,
+    /// The management group of that file that this gateway acts for: all its reports are the group's.
+    pub acts_for: Option<String>,
+    /// How often certificates, keys and groups are looked at again.
+    pub reload_interval_ms: u32,
 }
 
 impl Default for GatewayConfig {
@@ -78,6 +100,13 @@ impl Default for GatewayConfig {
             request_timeout_ms: 30_000,
             drain_timeout_ms: 15_000,
             retry_after_s: 5,
+            header_timeout_ms: 30_000,
+            require_identity: false,
+            open_to_anybody_who_can_reach_it: false,
+            signature_skew_max_s: 300,
+            groups_file: None,
+            acts_for: None,
+            reload_interval_ms: 5_000,
         }
     }
 }
@@ -104,11 +133,18 @@ impl Default for CollectorConfig {
 pub struct WorkspaceConfig {
     /// The workspace's id, the name that posts are signed under.
     pub id: Uuid,
-    /// Key that posts are signed with, Base64.
-    pub primary_key: Key,
+    /// Key that posts are signed with and that its computers' keys follow from, Base64.
+    #[serde(default)]
+    pub primary_key: Option<Key>,
+    /// The same in a file, which is read again when it changes.
+    #[serde(default)]
+    pub primary_key_file: Option<PathBuf>,
     /// Another one, so that keys can be changed without a pause.
     #[serde(default)]
     pub secondary_key: Option<Key>,
+    /// The same in a file.
+    #[serde(default)]
+    pub secondary_key_file: Option<PathBuf>,
     /// The workspace takes nothing any more.
     #[serde(default)]
     pub closed: bool,
@@ -121,12 +157,69 @@ fn posts_in_flight_max() -> usize {
     64
 }
 
+impl WorkspaceConfig {
+    /// An open one without a key yet.
+    #[must_use]
+    pub fn of(id: Uuid) -> Self {
+        Self {
+            id,
+            primary_key: None,
+            primary_key_file: None,
+            secondary_key: None,
+            secondary_key_file: None,
+            closed: false,
+            posts_in_flight_max: posts_in_flight_max(),
+        }
+    }
+
+    fn check(&self, name: &str) -> Result<(), String> {
+        let both = |key: &Option<Key>, file: &Option<PathBuf>| key.is_some() && file.is_some();
+        for (key, has_both) in [
+            ("primary_key", both(&self.primary_key, &self.primary_key_file)),
+            ("secondary_key", both(&self.secondary_key, &self.secondary_key_file)),
+        ] {
+            if has_both {
+                return Err(format!("workspaces.{name}: {key} and {key}_file are one too many"));
+            }
+        }
+        if self.primary_key.is_none() && self.primary_key_file.is_none() {
+            return Err(format!("workspaces.{name} has neither primary_key nor primary_key_file"));
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// The primary key of that workspace, where the settings have it.
+    #[must_use]
+    pub fn workspace_key(&self, id: Uuid) -> Option<Key> {
+        let workspace = self.workspaces.values().find(|workspace| workspace.id == id)?;
+        let of_file = || Key::from_file(workspace.primary_key_file.as_deref()?).ok();
+        workspace.primary_key.clone().or_else(of_file)
+    }
+}
+
+impl GatewayConfig {
+    fn check_openness(&self, tls: &TlsConfig) -> Result<(), String> {
+        let guarded = tls.certificate.is_some() && self.require_identity;
+        if self.listen.ip().is_loopback() || guarded || self.open_to_anybody_who_can_reach_it {
+            return Ok(());
+        }
+        Err(format!(
+            "gateway.listen = {} is not loopback: set [tls] certificate and key, and gateway.require_identity = true; where something else guards it, gateway.open_to_anybody_who_can_reach_it = true",
+            self.listen
+        ))
+    }
+}
+
 impl Settings for Config {
     const ENV_PREFIX: &'static str = "PATCHLINE_GATEWAY";
 
     fn check(&self) -> Result<(), String> {
         let (gateway, collector) = (&self.gateway, &self.collector);
         self.publisher.check(&self.kafka)?;
+        self.tls.check()?;
+        gateway.check_openness(&self.tls)?;
         let bodies = [
             ("gateway.body_bytes_max", gateway.body_bytes_max),
             ("collector.post_bytes_max", collector.post_bytes_max),
@@ -154,11 +247,26 @@ impl Settings for Config {
             ("gateway.connections_max", gateway.connections_max),
             ("collector.post_bytes_max", collector.post_bytes_max),
         ];
+        for (key, value) in [
+            ("gateway.header_timeout_ms", gateway.header_timeout_ms),
+            ("gateway.reload_interval_ms", gateway.reload_interval_ms),
+        ] {
+            if value == 0 {
+                return Err(format!("{key} = 0 is no time at all"));
+            }
+        }
+        if gateway.acts_for.is_some() && gateway.groups_file.is_none() {
+            return Err(
+                "gateway.acts_for needs gateway.groups_file, which says who belongs to the group"
+                    .to_owned(),
+            );
+        }
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{key} = 0 would refuse everything"));
         }
         let mut ids = HashSet::new();
         for (name, workspace) in &self.workspaces {
+            workspace.check(name)?;
             if !ids.insert(workspace.id) {
                 return Err(format!(
                     "workspaces.{name}.id = {} is that of another workspace too",

@@ -31,6 +31,8 @@ pub struct Metrics {
     pub(super) cut_texts: IntCounter,
     /// Requests refused, by reason.
     pub(super) rejections: IntCounterVec,
+    /// What happens before a request is looked at.
+    pub(super) guard: super::guard::Counts,
     /// Batches that did not become durable, by reason.
     pub(super) publish_errors: IntCounterVec,
     /// Seconds from a batch's enqueueing to its last acknowledgement.
@@ -87,6 +89,7 @@ impl Metrics {
                 "Texts of durable reports that were cut to the HTTP Data Collector API's 32 KB.",
             )?,
             rejections: counters("rejections_total", "Requests refused.", &["reason"])?,
+            guard: super::guard::Counts::register(registry)?,
             publish_errors: counters(
                 "publish_errors_total",
                 "Batches that did not become durable.",

@@ -9,14 +9,15 @@
 //! all requests together their number and their memory. Over a bound of its own a request is
 //! refused for good (413); over a common one until later (503 with `Retry-After`).
 //!
-//! A request's path: `server` accepts it, `observe` counts it and takes a slot, `workspace` judges it where
-//! it must be signed, `body` reads it, one of `ROUTES` decodes it, `report` completes, checks and encodes
+//! A request's path: `server` accepts it, `observe` counts it and takes a slot, `guard` judges
+//! who sends it, `body` reads it, one of `ROUTES` decodes it, `report` completes, checks and encodes
 //! it, the publisher makes it durable.
 
 mod bag;
 mod body;
 mod collector;
 mod config;
+mod guard;
 mod json;
 mod linux_agent;
 mod memory;
@@ -42,6 +43,7 @@ use axum::{Router, http};
 use patchline_schemas::codec::{Kind, SchemaError};
 use patchline_schemas::validate::UPDATES_PER_SCAN_MAX;
 use patchline_schemas::{Codec, Timestamp, Topics, Update};
+use rustls::ServerConfig;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -49,10 +51,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::groups::Groups;
+use crate::security::proof::Sha256Digest;
+use crate::security::reload::{self, Refresh, Reloading};
+use crate::security::tls::TlsConfig;
 use crate::{Advice, PublishError, Publisher};
 use body::{Bounds, Encoding, WireBody};
 use collector::Post;
 pub use config::{CollectorConfig, Config, GatewayConfig, WorkspaceConfig};
+use guard::{Guard, Sender};
 pub use linux_agent::COMPUTER_NAMESPACE;
 use memory::{Budget, Reservation};
 use metrics::Held;
@@ -60,7 +67,7 @@ pub use metrics::Metrics;
 use problem::{Problem, Reason};
 pub use report::REPORT_NAMESPACE;
 use report::{Batch, Encoded, Origin};
-use server::Peer;
+use server::{Peer, Serving};
 pub use workspace::Key;
 use workspace::Workspaces;
 
@@ -147,6 +154,21 @@ pub struct Gateway {
     slots: Semaphore,
     /// Large bodies being decoded: as many as there are processors, however many requests wait.
     decoding: Semaphore,
+    guard: Guard,
+    tls: Option<Arc<Reloading<ServerConfig>>>,
+    tls_config: TlsConfig,
+    groups: Groups,
+}
+
+/// The gateway cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A schema cannot be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A file that the settings name cannot be used.
+    #[error("{0}")]
+    Settings(String),
 }
 
 /// Topics that the gateway writes to.
@@ -167,21 +189,30 @@ impl Gateway {
     /// A gateway that writes by `publisher`.
     ///
     /// # Errors
-    /// A schema cannot be used.
+    /// A schema cannot be used, or a certificate, a key or a group that the settings name.
     pub fn new(
         config: Config,
+        groups: Groups,
         topics: Topics,
         publisher: Publisher,
         metrics: Metrics,
-    ) -> Result<Self, SchemaError> {
-        let Config { gateway: config, collector, workspaces, .. } = config;
+    ) -> Result<Self, GatewayError> {
+        let guard = Guard::new(&config, groups.clone()).map_err(GatewayError::Settings)?;
+        let Config { gateway: config, collector, workspaces, tls: tls_config, .. } = config;
+        let workspaces = Workspaces::new(&workspaces, collector.clock_skew_max_s)
+            .map_err(GatewayError::Settings)?;
+        let tls = tls_config.open().map_err(GatewayError::Settings)?.map(Arc::new);
         let bytes_max = i64::try_from(config.memory_bytes_max).unwrap_or(i64::MAX);
         metrics.memory_bytes_max.set(bytes_max);
         Ok(Self {
             publisher,
             codec: Codec::new()?,
             topics,
-            workspaces: Workspaces::new(workspaces.values(), collector.clock_skew_max_s),
+            workspaces,
+            guard,
+            tls,
+            tls_config,
+            groups,
             collector,
             workspace_id: config.workspace_id.to_string(),
             management_group: format!("AOI-{}", config.workspace_id),
@@ -201,38 +232,63 @@ impl Gateway {
     pub async fn serve(self, listener: TcpListener, shutdown: &CancellationToken) -> bool {
         let gateway = Arc::new(self);
         let config = &gateway.config;
-        server::serve(
-            listener,
-            router(&gateway),
-            config.connections_max,
-            gateway.metrics.connections.clone(),
-            shutdown,
-            Duration::from_millis(config.drain_timeout_ms.into()),
-        )
-        .await
+        let milliseconds = |milliseconds: u32| Duration::from_millis(milliseconds.into());
+        let ended = shutdown.child_token();
+        tokio::spawn(reload::follow(
+            gateway.refreshable(),
+            milliseconds(config.reload_interval_ms),
+            gateway.metrics.guard.reloads.clone(),
+            ended.clone(),
+        ));
+        let _end = ended.drop_guard();
+        let serving = Serving {
+            router: router(&gateway),
+            tls: gateway.tls.clone(),
+            handshake_timeout: milliseconds(gateway.tls_config.handshake_timeout_ms),
+            header_timeout: milliseconds(config.header_timeout_ms),
+            connections_max: config.connections_max,
+            connections: gateway.metrics.connections.clone(),
+            handshakes_failed: gateway.metrics.guard.handshakes_failed.clone(),
+        };
+        server::serve(listener, serving, shutdown, milliseconds(config.drain_timeout_ms)).await
+    }
+
+    /// Files that are read again when they change.
+    fn refreshable(&self) -> Vec<Arc<dyn Refresh>> {
+        let tls = self.tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn Refresh>);
+        let groups = Arc::new(self.groups.clone()) as Arc<dyn Refresh>;
+        tls.chain(self.workspaces.keys()).chain([groups]).collect()
     }
 
     /// Takes a request: judges it, reads it, decodes it, makes it durable. The path of every report.
     async fn take(&self, wire: Wire, request: Request) -> Result<Encoded, Problem> {
-        let arrived = Timestamp::now();
+        let (arrived, now) = (Timestamp::now(), SystemTime::now());
         let (parts, body) = request.into_parts();
         let post = match wire {
-            Wire::Native(_) => native::check_type(&parts.headers).map(|()| None)?,
-            Wire::LinuxAgent | Wire::WindowsAgent => None,
+            Wire::Native(_) | Wire::LinuxAgent | Wire::WindowsAgent => None,
             Wire::Collector => {
                 let bytes_max = self.collector.post_bytes_max;
-                Some(Post::read(&parts, &self.workspaces, bytes_max, SystemTime::now())?)
+                Some(Post::read(&parts, &self.workspaces, bytes_max, now)?)
             }
         };
         let post = post.as_ref();
+        let signed_by = post.map(|post| post.workspace.id);
+        let sender = self.guard.admit(&parts, &self.workspaces, signed_by, now)?;
+        if let Wire::Native(_) = wire {
+            native::check_type(&parts.headers)?;
+        }
         let encoding = Encoding::of(&parts.headers)?;
         let _slot = post.map(|post| post.workspace.slot()).transpose()?;
         // What cannot be kept need not be read.
         self.publisher.ready().map_err(|error| refused(&error))?;
         let mut reservation = self.memory.open();
-        let body = self.read(body, encoding, post.is_some(), &mut reservation).await?;
-        let (kind, encoded) = self.decode(wire, post, body, &parts, &mut reservation).await?;
+        let body =
+            self.read(body, encoding, post.is_some(), sender.digest, &mut reservation).await?;
+        let from = From { post, sender: &sender, parts: &parts };
+        let (kind, encoded) = self.decode(wire, from, body, &mut reservation).await?;
+        let ids = sender.group().map(|_| encoded.keys()).unwrap_or_default();
         self.publish(kind, &encoded, arrived).await?;
+        self.guard.taken(&sender, &ids, arrived);
         Ok(encoded)
     }
 
@@ -245,6 +301,7 @@ impl Gateway {
         body: Body,
         encoding: Encoding,
         collected: bool,
+        digest: Option<Sha256Digest>,
         reservation: &mut Reservation,
     ) -> Result<String, Problem> {
         let config = &self.config;
@@ -255,7 +312,7 @@ impl Gateway {
             ((config.wire_bytes_max, "gateway.wire_bytes_max"), config.body_bytes_max)
         };
         let deadline = Instant::now() + Duration::from_millis(config.request_timeout_ms.into());
-        let bounds = Bounds { wire_bytes_max, bytes_max, deadline };
+        let bounds = Bounds { wire_bytes_max, bytes_max, deadline, digest };
         let body = body::read(body, encoding, bounds, reservation).await?;
         self.metrics.body_bytes.inc_by(body.len() as u64);
         self.note_memory();
@@ -271,42 +328,44 @@ impl Gateway {
     async fn decode(
         &self,
         wire: Wire,
-        post: Option<&Post<'_>>,
+        from: From<'_>,
         text: String,
-        parts: &http::request::Parts,
         reservation: &mut Reservation,
     ) -> Result<(Kind, Encoded), Problem> {
         if text.len() < LARGE_BODY_BYTES {
-            return self.decode_now(wire, post, &text, parts, reservation);
+            return self.decode_now(wire, from, &text, reservation);
         }
         let _slot = self.decoding.acquire().await;
-        tokio::task::block_in_place(|| self.decode_now(wire, post, &text, parts, reservation))
+        tokio::task::block_in_place(|| self.decode_now(wire, from, &text, reservation))
     }
 
     fn decode_now(
         &self,
         wire: Wire,
-        post: Option<&Post<'_>>,
+        From { post, sender, parts }: From<'_>,
         text: &str,
-        parts: &http::request::Parts,
         reservation: &mut Reservation,
     ) -> Result<(Kind, Encoded), Problem> {
         let listed = inspect(wire, text)?.min(UPDATES_PER_SCAN_MAX);
         let reserved = body::MEMORY_PER_BYTE * text.len() + listed * size_of::<Update<'_>>();
         reservation.raise_to(reserved)?;
-        let computer_ip = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_string());
+        let computer_ip = parts.extensions.get::<Peer>().map(|peer| peer.address.ip().to_string());
+        let named = parts.headers.get(AGENT_ID).and_then(|id| id.to_str().ok());
         let mut origin = Origin {
+            sender,
             workspace_id: &self.workspace_id,
             management_group: &self.management_group,
             resource_id: "",
             solutions: &self.solutions,
             computer_ip: computer_ip.as_deref().unwrap_or_default(),
-            agent_id: parts.headers.get(AGENT_ID).and_then(|id| id.to_str().ok()),
+            // What is proven, before what is only said.
+            agent_id: sender.computer_id().or(named),
         };
         if let Some(post) = post {
-            origin.workspace_id = &post.workspace.id;
-            origin.management_group = &post.workspace.management_group;
             origin.resource_id = post.resource_id;
+        }
+        if let Some((group, workspace)) = sender.belongs_to() {
+            (origin.management_group, origin.workspace_id) = (group, workspace);
         }
         let mut batch = Batch::new(&self.codec, origin, reservation, reserved, text.len());
         let kind = read(wire, post, text, &mut batch)?;
@@ -346,6 +405,14 @@ impl Gateway {
         metrics.cut_texts.inc_by(encoded.cut_texts as u64);
         Ok(())
     }
+}
+
+/// Where a request is from.
+#[derive(Clone, Copy)]
+struct From<'r> {
+    post: Option<&'r Post<'r>>,
+    sender: &'r Sender,
+    parts: &'r http::request::Parts,
 }
 
 fn refused(error: &PublishError) -> Problem {
@@ -477,7 +544,8 @@ fn explain(
     };
     let later = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
     if later.contains(&response.status()) {
-        let seconds = HeaderValue::from(gateway.config.retry_after_s);
+        let seconds = problem.retry_after_s.unwrap_or(gateway.config.retry_after_s);
+        let seconds = HeaderValue::from(seconds);
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
     gateway.metrics.rejections.with_label_values(&[problem.reason.label()]).inc();

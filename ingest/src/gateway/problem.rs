@@ -4,6 +4,8 @@
 //! item's field is at fault. A refusal that may pass carries `Retry-After`. Those of the HTTP Data Collector
 //! API also have that API's own `Error` and `Message`.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
@@ -19,7 +21,7 @@ pub(super) enum Reason {
     Malformed,
     /// Well-formed, and makes no sense.
     Invalid,
-    /// Not signed by a key that is known here, or not now.
+    /// Not proven to be from whom it says, or not theirs to report.
     Forbidden,
     /// No such path.
     UnknownPath,
@@ -35,7 +37,7 @@ pub(super) enum Reason {
     ContentEncoding,
     /// A `DataType` that is not understood.
     UnknownType,
-    /// The sender's workspace has enough posts being worked on already.
+    /// The sender or its workspace sends too much, or has enough posts being worked on already.
     Throttled,
     /// Enough requests, or bytes of them, are being worked on already.
     Busy,
@@ -93,7 +95,7 @@ impl Reason {
             Self::ContentType => "The body's type is not taken here",
             Self::ContentEncoding => "The body's encoding is not taken here",
             Self::UnknownType => "The data type is not known",
-            Self::Throttled => "Too much of this workspace at once",
+            Self::Throttled => "Too much of this sender at once",
             Self::Busy => "Too much at once",
             Self::Kafka => "The report could not be made durable",
             Self::Internal => "A defect of the gateway",
@@ -144,11 +146,14 @@ pub(super) struct Problem {
     pub(super) item: Option<usize>,
     pub(super) field: Option<String>,
     pub(super) code: Option<Code>,
+    /// Seconds after which it is worth another try, where they are known.
+    pub(super) retry_after_s: Option<u32>,
 }
 
 impl Problem {
     pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: shorten(detail.into()), item: None, field: None, code: None }
+        let (item, field, code, retry_after_s) = Default::default();
+        Self { reason, detail: shorten(detail.into()), item, field, code, retry_after_s }
     }
 
     /// The problem lies in `field` of an item.
@@ -170,6 +175,13 @@ impl Problem {
             self.detail = self.detail.replacen(record, sent, 1);
             self.field = Some((*sent).to_owned());
         }
+        self
+    }
+
+    /// It is worth another try after `wait`.
+    pub(super) fn after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        self.retry_after_s = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         self
     }
 

@@ -11,6 +11,7 @@ use patchline_schemas::{
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
+use super::guard::Sender;
 use super::memory::Reservation;
 use super::problem::{Problem, Reason};
 use crate::Message;
@@ -27,6 +28,8 @@ const MESSAGE_OVERHEAD_BYTES: usize = 192;
 /// What the gateway knows of a request's sender.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin<'a> {
+    /// Who it is, and what it may report.
+    pub(super) sender: &'a Sender,
     pub(super) workspace_id: &'a str,
     pub(super) management_group: &'a str,
     /// `x-ms-AzureResourceId`, else empty.
@@ -45,6 +48,11 @@ pub(super) trait Incoming<'a>: Record + Validate {
     /// What is to be filled in follows from fields that make no sense.
     fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid>;
 
+    /// Id and name of the computer that it is of; none where it is of no computer.
+    fn computer(&self) -> Option<(&str, &str)> {
+        None
+    }
+
     /// Updates that it lists.
     fn updates(&self) -> usize {
         0
@@ -56,6 +64,10 @@ macro_rules! complete {
     ($report:ident, $origin:ident, $id:ident) => {
         if $report.report_id.is_nil() {
             $report.report_id = $id();
+        }
+        if $origin.sender.group().is_some() {
+            // Whatever the computer says of it: the group is proven.
+            $report.management_group_name = Cow::Borrowed($origin.management_group);
         }
         fill(&mut $report.management_group_name, $origin.management_group);
         fill(
@@ -76,6 +88,10 @@ impl<'a> Incoming<'a> for Scan<'a> {
     fn updates(&self) -> usize {
         self.updates.len()
     }
+
+    fn computer(&self) -> Option<(&str, &str)> {
+        Some((&self.source_computer_id, &self.computer))
+    }
 }
 
 impl<'a> Incoming<'a> for RunProgress<'a> {
@@ -83,16 +99,28 @@ impl<'a> Incoming<'a> for RunProgress<'a> {
         complete!(self, origin, id);
         Ok(())
     }
+
+    fn computer(&self) -> Option<(&str, &str)> {
+        Some((&self.source_computer_id, &self.computer))
+    }
 }
 
 impl<'a> Incoming<'a> for Heartbeat<'a> {
     fn complete(&mut self, origin: Origin<'a>, id: impl FnOnce() -> Uuid) -> Result<(), Invalid> {
         complete!(self, origin, id);
+        if origin.sender.group().is_some() {
+            self.category = Cow::Borrowed("SCOM Agent");
+            self.sc_agent_channel = Cow::Borrowed("SCManagementServer");
+        }
         fill(&mut self.category, "Direct Agent");
         fill(&mut self.sc_agent_channel, "Direct");
         fill(&mut self.computer_ip, origin.computer_ip);
         fill(&mut self.solutions, origin.solutions);
         Ok(())
+    }
+
+    fn computer(&self) -> Option<(&str, &str)> {
+        Some((&self.source_computer_id, &self.computer))
     }
 }
 
@@ -109,6 +137,10 @@ impl<'a> Incoming<'a> for Event<'a> {
         };
         fill(&mut self.event_level_name, name);
         Ok(())
+    }
+
+    fn computer(&self) -> Option<(&str, &str)> {
+        Some((&self.source_computer_id, &self.computer))
     }
 }
 
@@ -177,6 +209,13 @@ pub(super) struct Encoded {
     pub(super) bytes: usize,
 }
 
+impl Encoded {
+    /// The computers' ids, one a message.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.messages.iter().map(|message| message.key.clone()).collect()
+    }
+}
+
 impl<'g> Batch<'g> {
     pub(super) fn new(
         codec: &'g Codec,
@@ -209,6 +248,7 @@ impl<'g> Batch<'g> {
             .map_err(|wrong| {
                 Problem::new(Reason::Invalid, wrong.to_string()).in_field(wrong.field)
             })?;
+        self.origin.sender.check(report.computer())?;
         let mut payload = Vec::with_capacity(raw.len() / 4);
         self.codec
             .encode(&report, &mut payload)

@@ -24,8 +24,11 @@ fn decode_from(wire: Wire, text: &str, agent_id: Option<&str>) -> Result<(Kind, 
 /// One for all: it parses every schema.
 pub(super) static CODEC: LazyLock<Codec> = LazyLock::new(|| Codec::new().unwrap());
 
+static ANYONE: Sender = Sender::anyone();
+
 /// Somebody who says nothing of himself.
 pub(super) const SENDER: Origin<'static> = Origin {
+    sender: &ANYONE,
     workspace_id: "00000000-0000-0000-0000-000000000000",
     management_group: "AOI-00000000-0000-0000-0000-000000000000",
     resource_id: "",
@@ -420,11 +423,9 @@ fn settings_that_contradict_each_other_are_refused() {
     config.collector.post_bytes_max = 80 * 1024 * 1024;
     assert!(config.check().unwrap_err().contains("post_bytes_max"));
     let workspace = WorkspaceConfig {
-        id: Uuid::from_u128(1),
-        primary_key: Key::from_base64("MDEyMzQ1Njc4OWFiY2RlZg==").unwrap(),
-        secondary_key: None,
-        closed: false,
+        primary_key: Some(Key::from_base64("MDEyMzQ1Njc4OWFiY2RlZg==").unwrap()),
         posts_in_flight_max: 1,
+        ..WorkspaceConfig::of(Uuid::from_u128(1))
     };
     let mut config = sound;
     config.workspaces = ["a", "b"].map(|name| (name.to_owned(), workspace.clone())).into();

@@ -5,21 +5,22 @@
 //! compared in constant time. Keys are in no log and no error.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use super::config::WorkspaceConfig;
 use super::problem::{Code, Problem, Reason};
+pub use crate::security::Key;
+use crate::security::proof::Signed;
+use crate::security::reload::{Refresh, Reloading};
 
 const DATE: HeaderName = HeaderName::from_static("x-ms-date");
 const SCHEME: &str = "SharedKey ";
@@ -28,56 +29,19 @@ const SCHEME: &str = "SharedKey ";
 /// missing: senders follow the published examples, which have just this.
 const JSON: &str = "application/json";
 
-/// A shorter key could be guessed; those of Log Analytics have 64 bytes.
-const KEY_BYTES_MIN: usize = 16;
-
-/// A key that posts are signed with.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(Vec<u8>);
-
-impl Key {
-    /// Reads Base64.
-    ///
-    /// # Errors
-    /// It is no Base64, or too short. The text itself is not repeated.
-    pub fn from_base64(text: &str) -> Result<Self, String> {
-        let bytes = BASE64_STANDARD.decode(text.trim()).map_err(|_| "the key is no Base64")?;
-        if bytes.len() < KEY_BYTES_MIN {
-            return Err(format!(
-                "the key has {} bytes, at least {KEY_BYTES_MIN} are needed",
-                bytes.len()
-            ));
-        }
-        Ok(Self(bytes))
-    }
-
-    /// What a post is signed with; always something, since HMAC takes keys of any length.
-    fn hmac(&self, length: u64, content_type: &str, date: &str) -> Option<Hmac<Sha256>> {
-        let mut hmac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
-        let signed = format!("POST\n{length}\n{content_type}\nx-ms-date:{date}\n/api/logs");
-        hmac.update(signed.as_bytes());
-        Some(hmac)
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(redacted)")
-    }
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        Self::from_base64(&String::deserialize(reader)?).map_err(D::Error::custom)
-    }
+/// What a post is signed with; always something, since HMAC takes keys of any length.
+fn hmac(key: &Key, length: u64, content_type: &str, date: &str) -> Option<Hmac<Sha256>> {
+    let mut hmac = key.hmac()?;
+    let signed = format!("POST\n{length}\n{content_type}\nx-ms-date:{date}\n/api/logs");
+    hmac.update(signed.as_bytes());
+    Some(hmac)
 }
 
 /// A workspace that posts may be for.
 #[derive(Debug)]
 pub(super) struct Workspace {
-    pub(super) id: String,
-    pub(super) management_group: String,
-    keys: Vec<Key>,
+    pub(super) id: Uuid,
+    keys: Arc<Reloading<Vec<Key>>>,
     closed: bool,
     slots: Semaphore,
 }
@@ -103,25 +67,35 @@ pub(super) struct Workspaces {
 
 impl Workspaces {
     pub(super) fn new<'c>(
-        configured: impl IntoIterator<Item = &'c WorkspaceConfig>,
+        configured: impl IntoIterator<Item = (impl std::fmt::Display, &'c WorkspaceConfig)>,
         clock_skew_max_s: u32,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let by_id = configured
             .into_iter()
-            .map(|config| {
-                let mut keys = vec![config.primary_key.clone()];
-                keys.extend(config.secondary_key.clone());
+            .map(|(name, config)| {
+                let keys = keys(config).map_err(|error| format!("workspaces.{name}: {error}"))?;
                 let workspace = Workspace {
-                    id: config.id.to_string(),
-                    management_group: format!("AOI-{}", config.id),
-                    keys,
+                    id: config.id,
+                    keys: Arc::new(keys),
                     closed: config.closed,
                     slots: Semaphore::new(config.posts_in_flight_max),
                 };
-                (config.id, workspace)
+                Ok((config.id, workspace))
             })
-            .collect();
-        Self { by_id, skew_max: Duration::from_secs(clock_skew_max_s.into()) }
+            .collect::<Result<_, String>>()?;
+        Ok(Self { by_id, skew_max: Duration::from_secs(clock_skew_max_s.into()) })
+    }
+
+    /// Whether a subject of one of the workspaces signed that, by either of the workspace's keys.
+    pub(super) fn has_signed(&self, signed: &Signed) -> bool {
+        let workspace = self.by_id.get(&signed.workspace).filter(|workspace| !workspace.closed);
+        workspace
+            .is_some_and(|workspace| workspace.keys.get().iter().any(|key| signed.is_genuine(key)))
+    }
+
+    /// Their keys, which are read again when they change.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Arc<dyn Refresh>> {
+        self.by_id.values().map(|workspace| Arc::clone(&workspace.keys) as Arc<dyn Refresh>)
     }
 
     /// Who signed a post of `length` bytes with these headers, and the date that it is signed with.
@@ -155,9 +129,9 @@ impl Workspaces {
         let workspace = self.by_id.get(&id).ok_or_else(wrong)?;
         let signature = BASE64_STANDARD.decode(signature.trim()).map_err(|_| wrong())?;
         let sent_type = text(headers, &header::CONTENT_TYPE).unwrap_or(JSON);
-        let genuine = workspace.keys.iter().any(|key| {
+        let genuine = workspace.keys.get().iter().any(|key| {
             [sent_type, JSON].iter().any(|content_type| {
-                key.hmac(length, content_type, date)
+                hmac(key, length, content_type, date)
                     .is_some_and(|hmac| hmac.verify_slice(&signature).is_ok())
             })
         });
@@ -181,6 +155,20 @@ impl Workspaces {
     }
 }
 
+/// Either of the workspace's keys may be in a file, and both are good.
+fn keys(config: &WorkspaceConfig) -> Result<Reloading<Vec<Key>>, String> {
+    let files = [&config.primary_key_file, &config.secondary_key_file].into_iter().flatten();
+    let fixed: Vec<Key> =
+        [&config.primary_key, &config.secondary_key].into_iter().flatten().cloned().collect();
+    Reloading::open("workspace-keys", files.cloned().collect(), move |contents| {
+        let mut keys = fixed.clone();
+        for text in contents {
+            keys.push(Key::from_base64(&String::from_utf8_lossy(text))?);
+        }
+        Ok(keys)
+    })
+}
+
 fn forbidden(detail: impl Into<String>) -> Problem {
     Problem::new(Reason::Forbidden, detail)
 }
@@ -195,7 +183,7 @@ pub(super) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h 
 #[cfg(test)]
 pub(super) fn sign(key: &str, length: u64, content_type: &str, date: &str) -> String {
     let key = Key::from_base64(key).unwrap();
-    let hmac = key.hmac(length, content_type, date).unwrap();
+    let hmac = hmac(&key, length, content_type, date).unwrap();
     BASE64_STANDARD.encode(hmac.finalize().into_bytes())
 }
 
@@ -212,14 +200,12 @@ mod tests {
 
     fn workspaces(change: impl FnOnce(&mut WorkspaceConfig)) -> Workspaces {
         let mut config = WorkspaceConfig {
-            id: ID,
-            primary_key: Key::from_base64(KEY).unwrap(),
-            secondary_key: None,
-            closed: false,
+            primary_key: Some(Key::from_base64(KEY).unwrap()),
             posts_in_flight_max: 1,
+            ..WorkspaceConfig::of(ID)
         };
         change(&mut config);
-        Workspaces::new([&config], 900)
+        Workspaces::new([("main", &config)], 900).unwrap()
     }
 
     fn headers(signature: &str) -> HeaderMap {
@@ -247,8 +233,7 @@ mod tests {
         let known = workspaces(|_| {});
         let good = headers(&sign(KEY, 1024, JSON, DAY));
         let (workspace, signed_at) = known.authenticate(&good, 1024, at_date()).unwrap();
-        assert_eq!((&*workspace.id, signed_at), (&*ID.to_string(), at_date()));
-        assert_eq!(workspace.management_group, format!("AOI-{ID}"));
+        assert_eq!((workspace.id, signed_at), (ID, at_date()));
 
         let refused = |headers: &HeaderMap, length| {
             known.authenticate(headers, length, at_date()).unwrap_err().reason
@@ -324,11 +309,11 @@ mod tests {
 
     #[test]
     fn a_key_is_never_shown() {
-        let known = workspaces(|_| {});
-        assert!(format!("{known:?}").contains("redacted"));
-        assert!(
-            !format!("{known:?}").contains("0123456789") && !format!("{known:?}").contains(KEY)
-        );
+        let key = Key::from_base64(KEY).unwrap();
+        let config = WorkspaceConfig { primary_key: Some(key), ..WorkspaceConfig::of(ID) };
+        let shown = format!("{config:?}");
+        assert!(shown.contains("redacted"));
+        assert!(!shown.contains("0123456789") && !shown.contains(KEY));
         for bad in ["not Base64: hunter2!", "c2hvcnQ="] {
             let error = Key::from_base64(bad).unwrap_err();
             assert!(!error.contains(bad) && !error.contains("hunter2"), "{error}");
