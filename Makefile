@@ -24,6 +24,7 @@ demo: system-packages ## run everything here, send a fleet's reports through it,
 	@exec target/release/patchline-local demo $(options)
 
 test: system-packages engines prometheus ## every test, against a real Kafka and ClickHouse
+	@deploy/local/system-packages.sh tests
 	@deploy/local/test.sh
 
 conformance: system-packages ## the catalog against real data: DATA=dir with msrc/, osv/, versions/

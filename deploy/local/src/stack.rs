@@ -1,5 +1,5 @@
-//! The whole data path on loopback: Kafka, ClickHouse, gateway, enrich, sink and reclassify, each a process
-//! that can be killed and restarted alone.
+//! The whole data path on loopback: Kafka, ClickHouse, gateway, enrich, sink and reclassify, and the console that
+//! looks at it, each a process that can be killed and restarted alone.
 //!
 //! When [`Stack::start`] returns, every part is ready to work; a part that cannot be says why. Parts stop
 //! in the order of the data path, so that each hands on what it has. `KAFKA_BOOTSTRAP` and
@@ -47,9 +47,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const TOPICS_TIMEOUT: Duration = Duration::from_secs(30);
 
-const STAGES: usize = 4;
+const STAGES: usize = 5;
 
-/// A stage of the data path.
+/// A stage of the data path, or the console at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// `patchline-gateway`
@@ -60,14 +60,16 @@ pub enum Stage {
     Sink,
     /// `patchline-reclassify`
     Reclassify,
+    /// `patchline-console`
+    Console,
 }
 
 impl Stage {
     /// In the order of the data path.
     pub const ALL: [Stage; STAGES] =
-        [Stage::Gateway, Stage::Enrich, Stage::Sink, Stage::Reclassify];
+        [Stage::Gateway, Stage::Enrich, Stage::Sink, Stage::Reclassify, Stage::Console];
 
-    /// `gateway`, `enrich`, `sink` or `reclassify`.
+    /// `gateway`, `enrich`, `sink`, `reclassify` or `console`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -75,6 +77,7 @@ impl Stage {
             Stage::Enrich => "enrich",
             Stage::Sink => "sink",
             Stage::Reclassify => "reclassify",
+            Stage::Console => "console",
         }
     }
 
@@ -84,6 +87,7 @@ impl Stage {
             Stage::Enrich => "patchline-enrich",
             Stage::Sink => "patchline-sink",
             Stage::Reclassify => "patchline-reclassify",
+            Stage::Console => "patchline-console",
         }
     }
 }
@@ -134,10 +138,11 @@ enum Server<T> {
     Existing(String),
 }
 
-/// Ports of the gateway and of the stages' admin interfaces.
+/// Ports of the gateway, of the console and of the stages' admin interfaces.
 #[derive(Debug, Clone, Copy)]
 struct Ports {
     gateway: u16,
+    console: u16,
     admin: [u16; STAGES],
 }
 
@@ -172,7 +177,7 @@ impl Stack {
             tell("importing the catalog");
             stack.import(&feeds)?;
         }
-        tell("starting gateway, enrich, sink and reclassify");
+        tell("starting gateway, enrich, sink, reclassify and console");
         for stage in Stage::ALL {
             stack.spawn(stage)?;
         }
@@ -218,6 +223,12 @@ impl Stack {
     #[must_use]
     pub fn gateway_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.gateway)
+    }
+
+    /// The page to look at the tables.
+    #[must_use]
+    pub fn console_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.console)
     }
 
     /// A stage's port for operators: `/metrics`, `/healthz`, `/readyz`.
@@ -286,8 +297,10 @@ impl Stack {
     /// Starts a stage that does not run, on the ports it had. Does not wait for it.
     pub fn spawn(&mut self, stage: Stage) -> Result<()> {
         require_free(self.admin_port(stage))?;
-        if stage == Stage::Gateway {
-            require_free(self.ports.gateway)?;
+        match stage {
+            Stage::Gateway => require_free(self.ports.gateway)?,
+            Stage::Console => require_free(self.ports.console)?,
+            Stage::Enrich | Stage::Sink | Stage::Reclassify => {}
         }
         let command = self.command(stage)?;
         let process = Process::spawn(stage.name(), command, &self.log(stage))?;
@@ -368,8 +381,10 @@ impl Stack {
         let set = |command: &mut Command, key: &str, value: &str| {
             command.env(format!("{prefix}__{key}"), value);
         };
-        set(&mut command, "KAFKA__BOOTSTRAP", &self.bootstrap());
-        set(&mut command, "KAFKA__TOPIC_PREFIX", &self.options.topic_prefix);
+        if stage != Stage::Console {
+            set(&mut command, "KAFKA__BOOTSTRAP", &self.bootstrap());
+            set(&mut command, "KAFKA__TOPIC_PREFIX", &self.options.topic_prefix);
+        }
         set(&mut command, "ADMIN__LISTEN", &format!("127.0.0.1:{}", self.admin_port(stage)));
         match stage {
             Stage::Gateway => {
@@ -386,6 +401,11 @@ impl Stack {
                 self.set_clickhouse(&mut command, &prefix);
             }
             Stage::Reclassify => self.set_clickhouse(&mut command, &prefix),
+            Stage::Console => {
+                let listen = format!("127.0.0.1:{}", self.ports.console);
+                set(&mut command, "CONSOLE__LISTEN", &listen);
+                self.set_clickhouse(&mut command, &prefix);
+            }
         }
         command.envs(self.options.environment.iter().map(|(key, value)| (key, value)));
         Ok(command)
@@ -505,7 +525,8 @@ impl Ports {
         };
         Ok(Ports {
             gateway: find(8088)?,
-            admin: [find(9464)?, find(9465)?, find(9466)?, find(9467)?],
+            console: find(8090)?,
+            admin: [find(9464)?, find(9465)?, find(9466)?, find(9467)?, find(9468)?],
         })
     }
 }

@@ -373,10 +373,12 @@ fn show_endpoints(stack: &Stack) {
     let (gateway, clickhouse) = (stack.gateway_url(), stack.clickhouse_url());
     println!(
         "\n\
+         console     {}   look at it in a browser\n\
          gateway     {gateway}   POST /v1/scans, /v1/run-progress, /v1/heartbeats, /v1/events,\n\
          {:35} /v1/office-activity, /OperationalData.svc/PostJsonDataItems\n\
          Kafka       {}   topics {}.*\n\
          ClickHouse  {clickhouse}   curl '{clickhouse}/?database={}' -d 'SELECT count() FROM Update'",
+        stack.console_url(),
         "",
         stack.bootstrap(),
         stack.topics().dead_letters.trim_end_matches(".dead-letters"),

@@ -37,12 +37,13 @@ The rules in [`deploy/prometheus`](../deploy/prometheus) are made of these; [run
 when one fires.
 ";
 
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 9] = [
     ("patchline_gateway_", "Gateway"),
     ("patchline_enrich_", "Enrich"),
     ("patchline_sink_", "Sink"),
     ("patchline_fleet_", "The fleet, by the sink"),
     ("patchline_reclassify_", "Reclassify"),
+    ("patchline_console_", "Console"),
     ("patchline_kafka_", "Kafka clients"),
     ("patchline_ready", "Readiness"),
     ("process_", "Processes"),

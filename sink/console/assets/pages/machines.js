@@ -14,7 +14,7 @@ export function show(main, route) {
         { name: "group", label: "Management group", values: [], later },
         { name: "os", label: "System", values: [["Linux"], ["Windows"]] },
         { name: "state", label: "State", values: [["Up to date"], ["Updates needed"], ["Restart pending"], ["Not assessed"], ["Not reporting"]] },
-        { name: "readiness", label: "Readiness", values: [["Ready"], ["Disconnected"], ["Not configured"]] },
+        { name: "readiness", label: "Agent", values: [["Ready"], ["Disconnected"], ["Not configured"]] },
         { name: "age", label: "Oldest missing security update", values: [["None"], ["Recent"], ["30 days ago"], ["60 days ago"], ["90 days ago"], ["120 days ago"], ["150 days ago"], ["180 days ago"], ["Older"]] },
       ],
       columns: [
