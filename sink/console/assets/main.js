@@ -96,7 +96,9 @@ async function show() {
 
   frame(route);
   document.getElementById("range").replaceChildren(rangePicker(route.parameters, (chosen) => {
-    route.keep({ ...chosen, page: "" });
+    // Of other rows there may be fewer pages.
+    const pages = [...route.parameters.keys()].filter((name) => /(^|\.)page$/.test(name));
+    route.keep({ ...chosen, ...Object.fromEntries(pages.map((name) => [name, ""])) });
     show();
   }));
   const main = document.getElementById("main");

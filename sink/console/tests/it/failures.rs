@@ -109,7 +109,10 @@ async fn every_query_is_read_only_and_within_limits() {
 
 #[tokio::test]
 async fn the_engine_itself_refuses_what_is_more_than_reading() {
-    let client = world().sql.clone().with_setting("readonly", "1");
+    let limits = [("readonly", "1"), ("max_execution_time", "60")];
+    let client = limits
+        .into_iter()
+        .fold(world().sql.clone(), |client, (name, value)| client.with_setting(name, value));
     for sql in [
         "ALTER TABLE custom_rows DELETE WHERE true",
         "CREATE TABLE nowhere (A Int8) ENGINE = Memory",

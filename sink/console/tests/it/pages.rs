@@ -400,7 +400,8 @@ async fn no_page_is_wider_than_its_window_and_pictures_are_taken() {
     let browser = at("pictures", "").await;
     for (width, dark) in [(1280, false), (1280, true), (390, false)] {
         browser.look_like(width, 900, dark).await;
-        for (name, hash) in &pages {
+        // Dark, no page has another shape: one picture shows the colours.
+        for (name, hash) in pages.iter().take(if dark { 1 } else { pages.len() }) {
             browser.open(&format!("{}/{hash}", world().url)).await;
             settled(&browser).await;
             let over = "document.documentElement.scrollWidth - innerWidth";
