@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sees to the system packages that the build needs beside Rust, Java, Maven and Node: compilers and
-# make, for librdkafka, zlib and zstd, which are compiled from the sources that their crates carry.
+# make, for librdkafka, SQLite, zlib and zstd, which are compiled from the sources that their crates carry;
+# and strace, by which a test sees that the gateway syncs before it answers.
 # With `tests`, also a headless Chromium, in which a test looks at the console's pages.
 # Installs what is missing as root; as another user names it and stops. Done at once when all is there.
 set -euo pipefail
@@ -10,6 +11,7 @@ command -v cc >/dev/null || packages+=(gcc)
 command -v c++ >/dev/null || packages+=(g++)
 command -v make >/dev/null || packages+=(make)
 [[ -e /usr/include/stdio.h || $(uname) != Linux ]] || packages+=(libc6-dev)
+command -v strace >/dev/null || [[ $(uname) != Linux ]] || packages+=(strace)
 if [[ ${1:-} == tests ]] && ! command -v chromium-headless-shell chromium >/dev/null; then
   packages+=(chromium-headless-shell fonts-dejavu-core)
 fi

@@ -1,14 +1,16 @@
 //! Where reports enter Patchline.
 //!
-//! [`publisher`] writes encoded records to Kafka and says of each batch whether it is durable.
-//! [`gateway`] is the management server in front of it: it speaks HTTP to agents and management
-//! servers and answers 2xx only after Kafka's acknowledgement. [`agent`] scans a Linux computer and
-//! reports to gateways.
+//! [`gateway`] is the management server: it speaks HTTP to agents and management servers and answers
+//! 2xx once their reports are in its [`spool`], on its own disk. [`forward`] empties the spool to Kafka by
+//! the [`publisher`], which says of each record whether it is durable there, or to another gateway.
+//! [`agent`] scans a Linux computer and reports to gateways.
 
 pub mod agent;
+pub mod forward;
 pub mod gateway;
 pub mod groups;
 pub mod publisher;
 pub mod security;
+pub mod spool;
 
 pub use publisher::{Advice, Message, PublishError, Publisher, PublisherConfig};

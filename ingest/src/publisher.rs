@@ -1,9 +1,9 @@
 //! Writes encoded records to Kafka.
 //!
-//! [`Publisher::publish`] returns `Ok` only when every message of the batch is acknowledged by all
-//! in-sync replicas. The producer is idempotent: its own retries neither double nor reorder the
-//! messages of a partition. After an error some messages of the batch may be in Kafka nevertheless;
-//! the caller sends all of them again, and the stages downstream collapse the copies by report id.
+//! [`Publisher::deliver`] says `Ok` of a message only when it is acknowledged by all in-sync replicas.
+//! The producer is idempotent: its own retries neither double nor reorder the messages of a partition.
+//! A message with an error may be in Kafka nevertheless; the caller sends it again, and the stages
+//! downstream collapse the copies by report id.
 //!
 //! What waits in the queue is bounded in bytes and in messages. An answer comes within
 //! `delivery_timeout_ms` in any case, and at once while Kafka is known to be away.
@@ -16,7 +16,7 @@ use patchline_runtime::statistics::{INTERVAL_MS, KafkaStatistics, Meter};
 use patchline_schemas::Timestamp;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, Statistics};
 use serde::Deserialize;
@@ -85,7 +85,7 @@ impl PublisherConfig {
         // The settings win over ours, and an answer of 2xx rests on these.
         let promised =
             ["acks", "request.required.acks", "enable.idempotence", "enable.gapless.guarantee"];
-        match promised.iter().find(|key| kafka.settings.contains_key(**key)) {
+        match promised.iter().find(|key| kafka.sets(key)) {
             Some(key) => Err(format!(
                 "kafka.settings.\"{key}\" would weaken what an acknowledgement means; remove it"
             )),
@@ -107,6 +107,19 @@ pub struct Message {
     pub payload: Vec<u8>,
 }
 
+/// A message and where it goes.
+#[derive(Debug)]
+pub struct Outgoing<'m> {
+    /// The topic.
+    pub topic: &'m str,
+    /// What is published.
+    pub message: &'m Message,
+    /// The message's timestamp.
+    pub arrived: Timestamp,
+    /// Those of a dead letter.
+    pub headers: Option<OwnedHeaders>,
+}
+
 /// What to do about a [`PublishError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Advice {
@@ -116,7 +129,7 @@ pub enum Advice {
     Refuse,
 }
 
-/// A batch is not known to be durable.
+/// A message is not known to be durable.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PublishError {
     /// No usable connection, known before anything was sent.
@@ -218,45 +231,90 @@ impl ClientContext for Context {
 }
 
 impl ProducerContext for Context {
-    type DeliveryOpaque = Arc<Deliveries>;
+    type DeliveryOpaque = Box<(Arc<Deliveries>, usize)>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, deliveries: Arc<Deliveries>) {
-        deliveries.count(result.as_ref().map(drop).map_err(|(error, _)| error.clone()));
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: Self::DeliveryOpaque) {
+        let (deliveries, index) = *opaque;
+        deliveries.count(index, result.as_ref().map(drop).map_err(|(error, _)| error.clone()));
     }
 }
 
-/// Counts the acknowledgements of one batch.
-#[derive(Default)]
+/// What became of the messages of one batch, as far as it is known.
 struct Deliveries {
-    outcome: Mutex<(usize, Option<KafkaError>)>,
+    outcomes: Mutex<(Vec<Option<Outcome>>, usize)>,
     changed: Notify,
 }
 
+type Outcome = Result<(), KafkaError>;
+
 impl Deliveries {
-    fn count(&self, result: Result<(), KafkaError>) {
-        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok(()) => outcome.0 += 1,
-            Err(error) => outcome.1 = Some(error),
-        }
-        drop(outcome);
-        self.changed.notify_one();
+    fn of(messages: usize) -> Arc<Self> {
+        let outcomes = Mutex::new((vec![None; messages], messages));
+        Arc::new(Self { outcomes, changed: Notify::new() })
     }
 
-    /// Waits for `sent` acknowledgements or the first failure.
-    async fn all(&self, sent: usize) -> Result<(), KafkaError> {
+    fn count(&self, index: usize, outcome: Outcome) {
+        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place @ None) = outcomes.0.get_mut(index) {
+            *place = Some(outcome);
+            outcomes.1 -= 1;
+        }
+        if outcomes.1 == 0 {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Waits until all are known.
+    async fn all(&self) -> Vec<Option<Outcome>> {
         loop {
             {
-                let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-                match &*outcome {
-                    (_, Some(error)) => return Err(error.clone()),
-                    (acknowledged, None) if *acknowledged >= sent => return Ok(()),
-                    _ => {}
+                let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+                if outcomes.1 == 0 {
+                    return std::mem::take(&mut outcomes.0);
                 }
             }
             self.changed.notified().await;
         }
     }
+
+    fn so_far(&self) -> Vec<Option<Outcome>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+}
+
+/// Hands `outgoing` to the client, waiting for room in its queue until `deadline`.
+async fn send(
+    producer: &Producer,
+    outgoing: &Outgoing<'_>,
+    index: usize,
+    deliveries: &Arc<Deliveries>,
+    deadline: Instant,
+    waited: Duration,
+) -> Result<(), PublishError> {
+    let Outgoing { topic, message, arrived, headers } = outgoing;
+    let bytes = message.payload.len();
+    if headers.is_none() && bytes > PAYLOAD_BYTES_MAX {
+        return Err(PublishError::TooLarge { index, bytes });
+    }
+    let opaque = Box::new((Arc::clone(deliveries), index));
+    let mut record = BaseRecord::with_opaque_to(topic, opaque)
+        .key(message.key.as_str())
+        .payload(message.payload.as_slice())
+        .timestamp(arrived.0);
+    if let Some(headers) = headers {
+        record = record.headers(headers.clone());
+    }
+    while let Err((error, unsent)) = producer.send(record) {
+        if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+            return Err(refusal(topic, waited, error));
+        }
+        if Instant::now() >= deadline {
+            return Err(PublishError::QueueFull { waited });
+        }
+        record = unsent;
+        sleep(QUEUE_PAUSE).await;
+    }
+    Ok(())
 }
 
 /// Writes to Kafka. Cheap to clone; all clones share one producer.
@@ -274,7 +332,7 @@ struct Inner {
 }
 
 impl Publisher {
-    /// A publisher to `topics`. Does not wait for Kafka: until it answers, [`Self::publish`] gives
+    /// A publisher to `topics`. Does not wait for Kafka: until it answers, [`Self::deliver`] gives
     /// [`PublishError::Unavailable`].
     ///
     /// # Errors
@@ -322,47 +380,42 @@ impl Publisher {
         Ok(Self(inner))
     }
 
-    /// Publishes `messages` to `topic` with the timestamp `arrived`; returns when all are durable.
-    ///
-    /// # Errors
-    /// At least one is not known to be. See [`PublishError::advice`].
-    pub async fn publish(
-        &self,
-        topic: &str,
-        messages: &[Message],
-        arrived: Timestamp,
-    ) -> Result<(), PublishError> {
-        let large = messages.iter().position(|message| message.payload.len() > PAYLOAD_BYTES_MAX);
-        if let Some((index, message)) = large.and_then(|index| Some((index, messages.get(index)?)))
-        {
-            return Err(PublishError::TooLarge { index, bytes: message.payload.len() });
+    /// Publishes `records`; returns when what becomes of each is known: durable, or not known to be (see
+    /// [`PublishError::advice`]). One that fails does not hold up the others.
+    pub async fn deliver(&self, records: &[Outgoing<'_>]) -> Vec<Result<(), PublishError>> {
+        if let Err(error) = self.ready() {
+            return records.iter().map(|_| Err(error.clone())).collect();
         }
-        self.ready()?;
         let waited = self.0.delivery_timeout;
         let deadline = Instant::now() + waited;
         let producer = Arc::clone(&self.0.producer.read().unwrap_or_else(PoisonError::into_inner));
-        let deliveries = Arc::new(Deliveries::default());
-        let failed = |error| refusal(topic, waited, error);
-        for message in messages {
-            let mut record = BaseRecord::with_opaque_to(topic, Arc::clone(&deliveries))
-                .key(message.key.as_str())
-                .payload(message.payload.as_slice())
-                .timestamp(arrived.0);
-            while let Err((error, unsent)) = producer.send(record) {
-                if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-                    return Err(failed(error));
-                }
-                if Instant::now() >= deadline {
-                    return Err(PublishError::QueueFull { waited });
-                }
-                record = unsent;
-                sleep(QUEUE_PAUSE).await;
+        let deliveries = Deliveries::of(records.len());
+        let mut unsent = Vec::new();
+        for (index, outgoing) in records.iter().enumerate() {
+            let sent = send(&producer, outgoing, index, &deliveries, deadline, waited).await;
+            if let Err(error) = sent {
+                deliveries.count(index, Ok(()));
+                unsent.push((index, error));
             }
         }
-        match timeout_at(deadline, deliveries.all(messages.len())).await {
-            Ok(outcome) => outcome.map_err(failed),
-            Err(_) => Err(PublishError::TimedOut { waited }),
+        let outcomes = match timeout_at(deadline, deliveries.all()).await {
+            Ok(outcomes) => outcomes,
+            Err(_) => deliveries.so_far(),
+        };
+        let mut outcomes: Vec<_> = outcomes
+            .into_iter()
+            .zip(records)
+            .map(|(outcome, record)| match outcome {
+                Some(outcome) => outcome.map_err(|error| refusal(record.topic, waited, error)),
+                None => Err(PublishError::TimedOut { waited }),
+            })
+            .collect();
+        for (index, error) in unsent {
+            if let Some(outcome) = outcomes.get_mut(index) {
+                *outcome = Err(error);
+            }
         }
+        outcomes
     }
 
     /// Whether publishing is worth trying.
@@ -493,7 +546,7 @@ mod tests {
         let publisher = Publisher::new(&kafka, &PublisherConfig::default(), &["t"]).unwrap();
         let message = Message { key: "k".to_owned(), payload: vec![1] };
         let asked = Instant::now();
-        let error = publisher.publish("t", &[message], Timestamp(0)).await.unwrap_err();
+        let error = publish(&publisher, &[message]).await.remove(0).unwrap_err();
         assert_eq!((error.reason(), error.advice()), ("unavailable", Advice::RetryLater));
         assert!(asked.elapsed() < Duration::from_millis(100));
     }
@@ -508,7 +561,7 @@ mod tests {
         let message = [Message { key: "k".to_owned(), payload: vec![1] }];
         let mut health = publisher.health();
         health.wait_for(Option::is_none).await.unwrap();
-        publisher.publish("t", &message, Timestamp(1)).await.unwrap();
+        publish(&publisher, &message).await.remove(0).unwrap();
 
         let failed = Arc::clone(&publisher.0.producer.read().unwrap());
         // SAFETY: the client outlives the call, and the reason is a C string.
@@ -519,34 +572,48 @@ mod tests {
                 c"forced by a test".as_ptr(),
             );
         }
-        let error = publisher.publish("t", &message, Timestamp(2)).await.unwrap_err();
+        let error = publish(&publisher, &message).await.remove(0).unwrap_err();
         assert_eq!(error.advice(), Advice::RetryLater, "{error}");
         let deadline = Instant::now() + 3 * PROBE_EVERY;
-        while publisher.publish("t", &message, Timestamp(2)).await.is_err() {
+        while publish(&publisher, &message).await.remove(0).is_err() {
             assert!(Instant::now() < deadline, "not replaced");
             sleep(Duration::from_millis(50)).await;
         }
     }
 
     #[tokio::test]
-    async fn a_message_that_no_topic_takes_is_refused_for_good() {
-        let publisher =
-            Publisher::new(&KafkaConfig::default(), &PublisherConfig::default(), &["t"]).unwrap();
+    async fn a_message_that_no_topic_takes_holds_up_no_other() {
+        let cluster = rdkafka::mocking::MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let kafka =
+            KafkaConfig { bootstrap: cluster.bootstrap_servers(), ..KafkaConfig::default() };
+        let publisher = Publisher::new(&kafka, &PublisherConfig::default(), &["t"]).unwrap();
+        publisher.health().wait_for(Option::is_none).await.unwrap();
         let small = Message { key: "k".to_owned(), payload: vec![1] };
         let large = Message { key: "k".to_owned(), payload: vec![0; PAYLOAD_BYTES_MAX + 1] };
-        let error = publisher.publish("t", &[small, large], Timestamp(0)).await.unwrap_err();
+        let outcomes = publish(&publisher, &[small.clone(), large, small]).await;
+        let [Ok(()), Err(error), Ok(())] = &outcomes[..] else { panic!("{outcomes:?}") };
         assert!(matches!(error, PublishError::TooLarge { index: 1, .. }), "{error}");
         assert_eq!(error.advice(), Advice::Refuse);
     }
 
     #[tokio::test]
-    async fn one_failure_ends_the_wait_and_all_acknowledgements_do_too() {
-        let deliveries = Deliveries::default();
-        deliveries.count(Ok(()));
-        deliveries.count(Ok(()));
-        assert_eq!(deliveries.all(2).await, Ok(()));
+    async fn the_wait_ends_when_every_outcome_is_known() {
+        let deliveries = Deliveries::of(2);
+        deliveries.count(1, Ok(()));
+        assert_eq!(deliveries.so_far(), [None, Some(Ok(()))]);
         let error = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
-        deliveries.count(Err(error.clone()));
-        assert_eq!(deliveries.all(3).await, Err(error));
+        deliveries.count(0, Err(error.clone()));
+        deliveries.count(0, Ok(()));
+        assert_eq!(deliveries.all().await, [Some(Err(error)), Some(Ok(()))]);
+    }
+
+    async fn publish(publisher: &Publisher, messages: &[Message]) -> Vec<Result<(), PublishError>> {
+        let arrived = Timestamp(1);
+        let records: Vec<_> = messages
+            .iter()
+            .map(|message| Outgoing { topic: "t", message, arrived, headers: None })
+            .collect();
+        publisher.deliver(&records).await
     }
 }

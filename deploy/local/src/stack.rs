@@ -390,6 +390,8 @@ impl Stack {
             Stage::Gateway => {
                 let listen = format!("127.0.0.1:{}", self.ports.gateway);
                 set(&mut command, "GATEWAY__LISTEN", &listen);
+                let spool = self.options.data.join("gateway-spool");
+                set(&mut command, "SPOOL__DIRECTORY", &spool.to_string_lossy());
             }
             Stage::Enrich => {
                 set(&mut command, "ENRICH__INSTANCE_ID", "local");

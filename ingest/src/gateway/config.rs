@@ -14,8 +14,10 @@ use uuid::Uuid;
 use super::workspace::Key;
 use super::{DECODING_BYTES_MAX, body};
 use crate::PublisherConfig;
+use crate::forward::UpstreamConfig;
 use crate::security::limits::LimitsConfig;
 use crate::security::tls::TlsConfig;
+use crate::spool::SpoolConfig;
 
 /// The gateway's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -32,6 +34,10 @@ pub struct Config {
     /// Who may post to it, under names that are the operator's own (the environment needs one):
     /// `PATCHLINE_GATEWAY__WORKSPACES__MAIN__PRIMARY_KEY`.
     pub workspaces: BTreeMap<String, WorkspaceConfig>,
+    /// Where reports wait until the next hop has them.
+    pub spool: SpoolConfig,
+    /// The gateway that reports are handed on to in Kafka's place.
+    pub upstream: UpstreamConfig,
     /// How reports are written.
     pub publisher: PublisherConfig,
     /// Where they are written to.
@@ -218,6 +224,8 @@ impl Settings for Config {
     fn check(&self) -> Result<(), String> {
         let (gateway, collector) = (&self.gateway, &self.collector);
         self.publisher.check(&self.kafka)?;
+        self.spool.check()?;
+        self.upstream.check()?;
         self.tls.check()?;
         gateway.check_openness(&self.tls)?;
         let bodies = [

@@ -1,7 +1,7 @@
 //! What the gateway counts. Labels are of small, fixed sets; never a computer.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 
 /// The gateway's metrics, registered once.
@@ -33,10 +33,6 @@ pub struct Metrics {
     pub(super) rejections: IntCounterVec,
     /// What happens before a request is looked at.
     pub(super) guard: super::guard::Counts,
-    /// Batches that did not become durable, by reason.
-    pub(super) publish_errors: IntCounterVec,
-    /// Seconds from a batch's enqueueing to its last acknowledgement.
-    pub(super) publish_seconds: Histogram,
 }
 
 /// From a linger to a delivery timeout.
@@ -68,11 +64,6 @@ impl Metrics {
             &["endpoint"],
         )?;
         registry.register(Box::new(request_seconds.clone()))?;
-        let publish_seconds = Histogram::with_opts(seconds(
-            "publish_seconds",
-            "Time from a batch's enqueueing to its last acknowledgement.",
-        ))?;
-        registry.register(Box::new(publish_seconds.clone()))?;
         Ok(Self {
             requests: counters("requests_total", "Requests answered.", &["endpoint", "code"])?,
             request_seconds,
@@ -90,12 +81,6 @@ impl Metrics {
             )?,
             rejections: counters("rejections_total", "Requests refused.", &["reason"])?,
             guard: super::guard::Counts::register(registry)?,
-            publish_errors: counters(
-                "publish_errors_total",
-                "Batches that did not become durable.",
-                &["reason"],
-            )?,
-            publish_seconds,
         })
     }
 }

@@ -1,9 +1,10 @@
 //! The management server that agents report to, and the HTTP Data Collector API beside it.
 //!
-//! It answers 2xx only when every report of the request is acknowledged by Kafka. Otherwise none,
-//! some or all of them may be in Kafka; the sender sends the request again, and copies are
-//! collapsed downstream by report id, which depends on the report's bytes alone. `X-Request-ID` is
-//! echoed in the answer and the log, and nothing depends on it: a repeated one is harmless.
+//! It answers 2xx only when every report of the request is in the spool, synced to this machine's disk,
+//! whether Kafka can be reached or not. Otherwise none is, or the answer was lost; the sender sends the
+//! request again, and copies are collapsed downstream by report id, which depends on the report's bytes
+//! alone. `X-Request-ID` is echoed in the answer and the log, and nothing depends on it: a repeated one
+//! is harmless.
 //!
 //! What a request may cost is bounded: bytes on the wire, bytes decompressed, items, time, and for
 //! all requests together their number and their memory. Over a bound of its own a request is
@@ -11,7 +12,7 @@
 //!
 //! A request's path: `server` accepts it, `observe` counts it and takes a slot, `guard` judges
 //! who sends it, `body` reads it, one of `ROUTES` decodes it, `report` completes, checks and encodes
-//! it, the publisher makes it durable.
+//! it, `crate::spool` makes it durable. From there `crate::forward` hands it on.
 
 mod bag;
 mod body;
@@ -25,6 +26,7 @@ mod metrics;
 mod native;
 mod office;
 mod problem;
+mod relay;
 mod report;
 mod server;
 mod windows_agent;
@@ -51,17 +53,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::forward::frames;
 use crate::groups::Groups;
+use crate::publisher::PAYLOAD_BYTES_MAX;
 use crate::security::proof::Sha256Digest;
 use crate::security::reload::{self, Refresh, Reloading};
 use crate::security::tls::TlsConfig;
-use crate::{Advice, PublishError, Publisher};
+use crate::spool::{self, Spool, SpoolError};
 use body::{Bounds, Encoding, WireBody};
 use collector::Post;
 pub use config::{CollectorConfig, Config, GatewayConfig, WorkspaceConfig};
-use guard::{Guard, Sender};
 pub use linux_agent::COMPUTER_NAMESPACE;
 use memory::{Budget, Reservation};
+use guard::{Guard, Sender};
 use metrics::Held;
 pub use metrics::Metrics;
 use problem::{Problem, Reason};
@@ -141,9 +145,8 @@ const DECODING_BYTES_MAX: usize = UPDATES_PER_SCAN_MAX * size_of::<Update<'_>>()
 /// The gateway: state of all requests.
 pub struct Gateway {
     config: GatewayConfig,
-    publisher: Publisher,
+    spool: Spool,
     codec: Codec,
-    topics: Topics,
     workspace_id: String,
     management_group: String,
     collector: CollectorConfig,
@@ -186,15 +189,14 @@ pub fn raw_topics(topics: &Topics) -> [&str; 7] {
 }
 
 impl Gateway {
-    /// A gateway that writes by `publisher`.
+    /// A gateway that keeps reports in `spool`.
     ///
     /// # Errors
     /// A schema cannot be used, or a certificate, a key or a group that the settings name.
     pub fn new(
         config: Config,
         groups: Groups,
-        topics: Topics,
-        publisher: Publisher,
+        spool: Spool,
         metrics: Metrics,
     ) -> Result<Self, GatewayError> {
         let guard = Guard::new(&config, groups.clone()).map_err(GatewayError::Settings)?;
@@ -205,9 +207,8 @@ impl Gateway {
         let bytes_max = i64::try_from(config.memory_bytes_max).unwrap_or(i64::MAX);
         metrics.memory_bytes_max.set(bytes_max);
         Ok(Self {
-            publisher,
+            spool,
             codec: Codec::new()?,
-            topics,
             workspaces,
             guard,
             tls,
@@ -280,14 +281,14 @@ impl Gateway {
         let encoding = Encoding::of(&parts.headers)?;
         let _slot = post.map(|post| post.workspace.slot()).transpose()?;
         // What cannot be kept need not be read.
-        self.publisher.ready().map_err(|error| refused(&error))?;
+        self.spool.ready().map_err(|error| refused(&error))?;
         let mut reservation = self.memory.open();
         let body =
             self.read(body, encoding, post.is_some(), sender.digest, &mut reservation).await?;
         let from = From { post, sender: &sender, parts: &parts };
-        let (kind, encoded) = self.decode(wire, from, body, &mut reservation).await?;
+        let (kind, mut encoded) = self.decode(wire, from, body, &mut reservation).await?;
         let ids = sender.group().map(|_| encoded.keys()).unwrap_or_default();
-        self.publish(kind, &encoded, arrived).await?;
+        self.keep(kind, &mut encoded, arrived, reservation).await?;
         self.guard.taken(&sender, &ids, arrived);
         Ok(encoded)
     }
@@ -374,33 +375,25 @@ impl Gateway {
         Ok((kind, encoded))
     }
 
-    async fn publish(
+    /// Makes the reports durable. Their bytes stay reserved until they are.
+    async fn keep(
         &self,
         kind: Kind,
-        encoded: &Encoded,
+        encoded: &mut Encoded,
         arrived: Timestamp,
+        reservation: Reservation,
     ) -> Result<(), Problem> {
         let metrics = &self.metrics;
-        let (topic, record) = match kind {
-            Kind::Scan | Kind::EnrichedScan => (&self.topics.scans, "scan"),
-            Kind::RunProgress | Kind::EnrichedRunProgress => {
-                (&self.topics.run_progress, "run-progress")
-            }
-            Kind::Heartbeat => (&self.topics.heartbeats, "heartbeat"),
-            Kind::Event => (&self.topics.events, "event"),
-            Kind::OfficeActivity => (&self.topics.office_activity, "office-activity"),
-            Kind::CustomLog => (&self.topics.custom_logs, "custom-log"),
-            Kind::UpdateDeployment => (&self.topics.update_deployments, "update-deployment"),
-            Kind::Advisory => (&self.topics.advisories, "advisory"),
-        };
-        let timer = metrics.publish_seconds.start_timer();
-        let published = self.publisher.publish(topic, &encoded.messages, arrived).await;
-        timer.observe_duration();
-        published.map_err(|error| {
-            metrics.publish_errors.with_label_values(&[error.reason()]).inc();
-            refused(&error)
-        })?;
-        metrics.reports.with_label_values(&[record]).inc_by(encoded.messages.len() as u64);
+        let messages = std::mem::take(&mut encoded.messages);
+        let reports = messages.len() as u64;
+        let large = messages.iter().position(|message| message.payload.len() > PAYLOAD_BYTES_MAX);
+        if let Some(index) = large {
+            let problem = format!("the record has more than {PAYLOAD_BYTES_MAX} bytes; split it");
+            return Err(Problem::new(Reason::TooLarge, problem).in_item(index));
+        }
+        let kept = self.spool.keep(kind, messages, arrived, reservation).await;
+        kept.map_err(|error| refused(&error))?;
+        metrics.reports.with_label_values(&[spool::record(kind)]).inc_by(reports);
         metrics.updates.inc_by(encoded.updates as u64);
         metrics.cut_texts.inc_by(encoded.cut_texts as u64);
         Ok(())
@@ -415,16 +408,14 @@ struct From<'r> {
     parts: &'r http::request::Parts,
 }
 
-fn refused(error: &PublishError) -> Problem {
-    let reason = match error.advice() {
-        Advice::RetryLater => Reason::Kafka,
-        Advice::Refuse => Reason::TooLarge,
+fn refused(error: &SpoolError) -> Problem {
+    let reason = match error {
+        SpoolError::TooLarge { .. } => Reason::TooLarge,
+        SpoolError::Full { .. } | SpoolError::Unwritable { .. } | SpoolError::Closed => {
+            Reason::Spool
+        }
     };
-    let problem = Problem::new(reason, error.to_string());
-    match error {
-        PublishError::TooLarge { index, .. } => problem.in_item(*index),
-        _ => problem,
-    }
+    Problem::new(reason, error.to_string())
 }
 
 /// How many objects and arrays a text of JSON opens at most, having checked that it can be read within
@@ -471,6 +462,10 @@ fn router(gateway: &Arc<Gateway>) -> Router {
         };
         router = router.route(path, post(take));
     }
+    let relay = async |State(gateway): State<Arc<Gateway>>, request: Request| {
+        gateway.relay(request).await
+    };
+    router = router.route(frames::PATH, post(relay));
     router.with_state(Arc::clone(gateway)).layer(from_fn_with_state(Arc::clone(gateway), observe))
 }
 
@@ -483,7 +478,7 @@ struct Receipt {
 }
 
 fn receipt(encoded: Encoded) -> Response<Body> {
-    let receipt = Receipt { accepted: encoded.messages.len(), report_ids: encoded.report_ids };
+    let receipt = Receipt { accepted: encoded.report_ids.len(), report_ids: encoded.report_ids };
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     (json, serde_json::to_vec(&receipt).unwrap_or_default()).into_response()
 }
@@ -572,6 +567,9 @@ fn explain(
 
 /// The label that a path is counted under.
 fn endpoint(path: &str) -> &'static str {
+    if path == frames::PATH {
+        return "relay";
+    }
     ROUTES.iter().find(|route| route.path == path).map_or("other", |route| route.endpoint)
 }
 

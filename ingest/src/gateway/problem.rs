@@ -41,8 +41,8 @@ pub(super) enum Reason {
     Throttled,
     /// Enough requests, or bytes of them, are being worked on already.
     Busy,
-    /// Kafka did not acknowledge.
-    Kafka,
+    /// The gateway's disk has no room for it.
+    Spool,
     /// A defect of this program.
     Internal,
 }
@@ -59,7 +59,7 @@ impl Reason {
             Self::ContentType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnknownType => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::Kafka => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Spool => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -78,7 +78,7 @@ impl Reason {
             Self::UnknownType => "unknown-type",
             Self::Throttled => "throttled",
             Self::Busy => "busy",
-            Self::Kafka => "kafka",
+            Self::Spool => "spool",
             Self::Internal => "internal",
         }
     }
@@ -97,7 +97,7 @@ impl Reason {
             Self::UnknownType => "The data type is not known",
             Self::Throttled => "Too much of this sender at once",
             Self::Busy => "Too much at once",
-            Self::Kafka => "The report could not be made durable",
+            Self::Spool => "The report could not be made durable",
             Self::Internal => "A defect of the gateway",
         }
     }
@@ -132,7 +132,7 @@ impl From<Reason> for Code {
             Reason::TooLarge => Self::RequestEntityTooLarge,
             Reason::Slow => Self::RequestTimeout,
             Reason::Throttled => Self::TooManyRequests,
-            Reason::Busy | Reason::Kafka => Self::ServiceUnavailable,
+            Reason::Busy | Reason::Spool => Self::ServiceUnavailable,
             Reason::UnknownPath | Reason::Method | Reason::Internal => Self::UnspecifiedError,
         }
     }

@@ -1,4 +1,4 @@
-//! What was answered with 2xx is in Kafka, whatever happens to Kafka, the gateway or the sender.
+//! What was answered with 2xx gets to Kafka, whatever happens to Kafka, the gateway or the sender.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use crate::stack::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_endpoint_answers_once_its_reports_are_in_kafka() {
+async fn what_each_endpoint_takes_is_in_kafka_afterwards() {
     let stack = Stack::start("endpoints", &shared_kafka(), "").await;
     let codec = Codec::new().unwrap();
     let before = Timestamp::now();
@@ -124,86 +124,48 @@ async fn a_repeated_request_id_is_harmless() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_survives_a_kill_of_kafka() {
+async fn a_kafka_that_is_gone_is_nothing_to_a_sender_and_gets_everything_afterwards() {
     let mut kafka = Kafka::start(&directory("killed.kafka"), KafkaOptions::default()).unwrap();
-    let settings = "retry_after_s = 7\n[publisher]\ndelivery_timeout_ms = 3000\n";
+    let settings = "[publisher]\ndelivery_timeout_ms = 3000\n";
     let stack = Arc::new(Stack::start("killed", &kafka.bootstrap(), settings).await);
     let stop = Arc::new(AtomicBool::new(false));
     let senders: Vec<_> = (0..4)
         .map(|sender| {
             let (stack, stop) = (Arc::clone(&stack), Arc::clone(&stop));
             tokio::spawn(async move {
-                let (mut accepted, mut refused, mut slowest) = (Vec::new(), 0, Duration::ZERO);
-                for at in 0.. {
-                    if stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let asked = Instant::now();
-                    let body = heartbeat(&format!("{sender}-{at}")).to_string();
+                let mut accepted = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let body = heartbeat(&format!("{sender}-{}", accepted.len())).to_string();
                     let answer = stack.post("/v1/heartbeats", &[JSON], body).await;
-                    slowest = slowest.max(asked.elapsed());
-                    if answer.status == 200 {
-                        let id = answer.json()["reportIds"][0].as_str().unwrap().to_owned();
-                        accepted.push((id, asked));
-                    } else {
-                        assert_eq!(answer.status, 503, "{answer:?}");
-                        assert_eq!(answer.header("retry-after"), "7");
-                        refused += 1;
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    }
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    accepted.push(answer.json()["reportIds"][0].as_str().unwrap().to_owned());
                 }
-                (accepted, refused, slowest)
+                accepted
             })
         })
         .collect();
 
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    stack.wait_for("forwarded_total{lane=\"live\"}", |reports| reports > 100.0).await;
     tokio::task::block_in_place(|| kafka.kill()).unwrap();
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    let asked = Instant::now();
-    let answer = stack.post("/v1/heartbeats", &[JSON], heartbeat("x").to_string()).await;
-    assert_eq!(answer.status, 503, "{answer:?}");
-    assert!(
-        asked.elapsed() < Duration::from_millis(500),
-        "known to be away: {:?}",
-        asked.elapsed()
-    );
-    let ready = stack.ready().await.unwrap();
-    assert_eq!(ready.status, 503);
-    assert!(String::from_utf8_lossy(&ready.body).contains("kafka"));
-
+    stack.wait_for("next_hop_up", |up| up == 0.0).await;
+    let before = stack.metric("spool_reports").await.unwrap();
+    stack.wait_for("spool_reports", |reports| reports > before + 500.0).await;
+    assert_eq!(stack.ready().await.unwrap().status, 200, "it takes reports all the same");
     tokio::task::block_in_place(|| kafka.restart()).unwrap();
-    stack.wait_until_ready().await;
-    let restarted = Instant::now();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    stack.wait_for("next_hop_up", |up| up == 1.0).await;
     stop.store(true, Ordering::Relaxed);
 
+    let mut accepted = Vec::new();
+    for sender in senders {
+        accepted.extend(sender.await.unwrap());
+    }
     let codec = Codec::new().unwrap();
     let kept: HashSet<String> = stack
         .kept(&stack.topics.heartbeats)
         .iter()
         .map(|beat| codec.decode::<Heartbeat<'_>>(&beat.payload).unwrap().report_id.to_string())
         .collect();
-    let (mut before, mut after, mut refused) = (0, 0, 0);
-    for sender in senders {
-        let (accepted, put_off, slowest) = sender.await.unwrap();
-        refused += put_off;
-        assert!(slowest < Duration::from_secs(4), "an answer took {slowest:?}");
-        for (id, asked) in accepted {
-            // The last ones were accepted after the topic was read.
-            if asked > restarted + Duration::from_secs(3) {
-                continue;
-            }
-            if asked < restarted {
-                before += 1
-            } else {
-                after += 1
-            }
-            assert!(kept.contains(&id), "acknowledged and lost: {id}");
-        }
-    }
-    eprintln!("{before} accepted before the restart, {after} after, {refused} put off");
-    assert!(before > 0 && after > 0 && refused > 0);
+    assert_eq!(kept, accepted.into_iter().collect());
 }
 
 /// A scan near the largest that Kafka takes, whose names do not compress.
@@ -228,7 +190,7 @@ fn large_scan() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kafka_that_hangs_costs_neither_memory_nor_reports() {
     let kafka = Kafka::start(&directory("hung.kafka"), KafkaOptions::default()).unwrap();
-    let settings = "[publisher]\ndelivery_timeout_ms = 3000\n";
+    let settings = "[publisher]\ndelivery_timeout_ms = 3000\n[spool]\nquota_bytes = 150_000_000\n";
     let stack = Arc::new(Stack::start("hung", &kafka.bootstrap(), settings).await);
     let body = encode("zstd", large_scan().as_bytes());
     let headers = [JSON, ("content-encoding", "zstd")];
@@ -241,33 +203,39 @@ async fn a_kafka_that_hangs_costs_neither_memory_nor_reports() {
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     };
     signal(libc::SIGSTOP);
-    for _ in 0..3 {
+    let (mut taken, mut put_off) = (0, 0);
+    for _ in 0..2 {
         let mut posts = tokio::task::JoinSet::new();
-        for _ in 0..24 {
+        for _ in 0..12 {
             let (stack, body) = (Arc::clone(&stack), body.clone());
-            posts.spawn(async move {
-                let asked = Instant::now();
-                (stack.post("/v1/scans", &headers, body).await, asked.elapsed())
-            });
+            posts.spawn(async move { stack.post("/v1/scans", &headers, body).await });
         }
-        for (answer, took) in posts.join_all().await {
-            assert_eq!(answer.status, 503, "{answer:?}");
-            // Twenty times what a delivery may take: the answer comes, however busy the machine.
-            assert!(took < Duration::from_secs(60), "{took:?}");
+        for answer in posts.join_all().await {
+            match answer.status.as_u16() {
+                200 => taken += 1,
+                503 => put_off += 1,
+                _ => panic!("{answer:?}"),
+            }
         }
     }
+    // Ten of them fill the spool.
+    assert!(taken > 0 && taken <= 10 && put_off > 0, "{taken} taken, {put_off} put off");
     signal(libc::SIGCONT);
+    let kept = stack.kept(&stack.topics.scans).len();
     stack.wait_until_ready().await;
     let answer = stack.post("/v1/scans", &headers, body).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     eprintln!("hung: peak {} MiB", stack.peak_memory() >> 20);
     assert!(stack.peak_memory() < MEMORY_MAX, "{} bytes", stack.peak_memory());
-    assert!(stack.kept(&stack.topics.scans).len() >= 2);
+    assert!(kept > taken, "{kept} in Kafka");
+    assert!(stack.kept(&stack.topics.scans).len() > kept);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_a_request_in_flight_finish() {
     let mut stack = Stack::start("drained", &shared_kafka(), "").await;
+    // What it takes is handed on before it ends, where that can be done.
+    stack.wait_for("next_hop_up", |up| up == 1.0).await;
     let body = heartbeat("late").to_string();
     let mut connection = TcpStream::connect(stack.address()).await.unwrap();
     let head = format!(

@@ -1,6 +1,6 @@
 //! The real gateway in front of a real Kafka.
 //!
-//! Needs the engine that `make engines` installs (a Java 17+ and Kafka's jars). The bombs and the
+//! Needs the engine that `make engines` installs (a Java 17+ and Kafka's jars), and strace. The bombs and the
 //! flood take a few hundred megabytes of the test's own memory.
 
 #![allow(
@@ -13,7 +13,11 @@
 
 mod agent;
 mod delivery;
+mod groups;
 mod openapi;
 mod refusals;
+mod security;
+mod spool;
 mod stack;
+mod upstream;
 mod ways_in;

@@ -17,7 +17,7 @@ use patchline_local::{Kafka, KafkaOptions, Process, free_port};
 use patchline_runtime::kafka::{KafkaConfig, create_topics};
 use patchline_schemas::Topics;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
@@ -46,6 +46,8 @@ pub(crate) fn shared_kafka() -> String {
 pub(crate) struct Stack {
     pub(crate) gateway: Process,
     pub(crate) topics: Topics,
+    /// The gateway's own: its settings, its log and its spool.
+    pub(crate) directory: PathBuf,
     bootstrap: String,
     address: String,
     admin: String,
@@ -76,6 +78,13 @@ pub(crate) struct Kept {
     pub(crate) key: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) timestamp: i64,
+    headers: Vec<(String, String)>,
+}
+
+impl Kept {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
 }
 
 impl Stack {
@@ -93,31 +102,88 @@ impl Stack {
         stack
     }
 
+    /// A gateway to `bootstrap` that keeps its reports, where nobody need listen.
+    pub(crate) async fn alone(name: &str, bootstrap: &str, settings: &str) -> Self {
+        let stack = Self::launch(name, bootstrap, settings);
+        stack.wait_until_ready().await;
+        stack
+    }
+
     fn launch(name: &str, bootstrap: &str, settings: &str) -> Self {
         let directory = directory(&format!("{name}.gateway"));
         let [port, admin_port] = [free_port().unwrap(), free_port().unwrap()];
         let [address, admin] = [port, admin_port].map(|port| format!("127.0.0.1:{port}"));
-        let mut toml = format!(
-            "[admin]\nlisten = \"{admin}\"\n[kafka]\nbootstrap = \"{bootstrap}\"\ntopic_prefix = \"{name}\"\n"
-        );
+        let mut toml =
+            format!("[admin]\nlisten = \"{admin}\"\n[kafka]\ntopic_prefix = \"{name}\"\n");
         if !settings.contains("[gateway]") {
             toml.push_str("[gateway]\n");
         }
         toml.push_str(settings);
-        let file = directory.join("gateway.toml");
-        std::fs::write(&file, toml).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_patchline-gateway"));
-        command.arg("--config").arg(&file).env("PATCHLINE_GATEWAY__GATEWAY__LISTEN", &address);
-        let gateway =
-            Process::spawn("the gateway", command, &directory.join("gateway.log")).unwrap();
+        std::fs::write(directory.join("gateway.toml"), toml).unwrap();
+        let command = gateway(&directory, bootstrap, &address);
         Self {
-            gateway,
+            gateway: spawn(command, &directory),
             topics: Topics::new(name),
+            directory,
             bootstrap: bootstrap.to_owned(),
             address,
             admin,
             client: Client::builder(TokioExecutor::new()).build_http(),
         }
+    }
+
+    /// The command that runs this gateway, before the Kafka at `bootstrap` from now on.
+    pub(crate) fn command(&mut self, bootstrap: &str) -> Command {
+        self.bootstrap = bootstrap.to_owned();
+        gateway(&self.directory, bootstrap, &self.address)
+    }
+
+    /// Starts the gateway again by `command`, after its process has ended.
+    pub(crate) async fn start_again(&mut self, command: Command) {
+        self.gateway = spawn(command, &self.directory);
+        self.wait_until_ready().await;
+    }
+
+    /// Runs `patchline-gateway` with these arguments and the gateway's settings. Its standard output.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let mut command = gateway(&self.directory, &self.bootstrap, &self.address);
+        let output = command.args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The value of a metric of the gateway, none if the gateway does not answer.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        let url = format!("http://{}/metrics", self.admin);
+        let answer = self.send(Method::GET, &url, &[], Bytes::new()).await.ok()?;
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        let prefix = format!("patchline_gateway_{name} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&prefix));
+        Some(line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap())
+    }
+
+    /// Waits until the metric is as `expected`.
+    pub(crate) async fn wait_for(&self, name: &str, expected: impl Fn(f64) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            let found = self.metric(name).await;
+            if found.is_some_and(&expected) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{name} is {found:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until nothing is left in the spool of the gateway, if it runs.
+    async fn handed_on(&self) {
+        if self.metric("spool_reports").await.is_some() {
+            self.wait_for("spool_reports", |reports| reports == 0.0).await;
+        }
+    }
+
+    pub(crate) fn admin(&self) -> &str {
+        &self.admin
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -193,8 +259,10 @@ impl Stack {
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 
-    /// Everything in `topic`, in the order of each partition.
+    /// Everything in `topic`, in the order of each partition, once the gateway has handed on all it has.
     pub(crate) fn kept(&self, topic: &str) -> Vec<Kept> {
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::block_in_place(|| runtime.block_on(self.handed_on()));
         let consumer: BaseConsumer =
             KafkaConfig { bootstrap: self.bootstrap.clone(), ..KafkaConfig::default() }
                 .client("test", &[("group.id", "test"), ("enable.auto.commit", "false")])
@@ -214,6 +282,7 @@ impl Stack {
                 key: String::from_utf8(message.key().unwrap().to_vec()).unwrap(),
                 payload: message.payload().unwrap().to_vec(),
                 timestamp: message.timestamp().to_millis().unwrap(),
+                headers: headers(&message),
             });
         }
         kept
@@ -236,6 +305,28 @@ impl Stack {
         let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib * 1024
     }
+}
+
+fn gateway(directory: &Path, bootstrap: &str, address: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_patchline-gateway"));
+    command
+        .arg("--config")
+        .arg(directory.join("gateway.toml"))
+        .env("PATCHLINE_GATEWAY__KAFKA__BOOTSTRAP", bootstrap)
+        .env("PATCHLINE_GATEWAY__SPOOL__DIRECTORY", directory.join("spool"))
+        .env("PATCHLINE_GATEWAY__GATEWAY__LISTEN", address);
+    command
+}
+
+fn spawn(command: Command, directory: &Path) -> Process {
+    Process::spawn("the gateway", command, &directory.join("gateway.log")).unwrap()
+}
+
+fn headers(message: &BorrowedMessage<'_>) -> Vec<(String, String)> {
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    let text =
+        |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+    headers.map(|header| (header.key.to_owned(), text(header.value))).collect()
 }
 
 /// Where the partition ends. A topic just created may have no leader yet.
