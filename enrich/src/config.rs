@@ -161,7 +161,7 @@ impl Settings for Config {
                 enrich.catalog_snapshot_interval_ms
             ));
         }
-        if let Some(key) = FIXED.into_iter().find(|key| self.kafka.settings.contains_key(*key)) {
+        if let Some(key) = FIXED.into_iter().find(|key| self.kafka.sets(key)) {
             return Err(format!("kafka.settings must not set {key}: exactly-once rests on it"));
         }
         Ok(())

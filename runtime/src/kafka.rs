@@ -77,6 +77,12 @@ impl Default for KafkaConfig {
 }
 
 impl KafkaConfig {
+    /// Whether the user sets that librdkafka setting, here or in a file.
+    #[must_use]
+    pub fn sets(&self, key: &str) -> bool {
+        self.settings.contains_key(key) || self.settings_in_files.contains_key(key)
+    }
+
     /// librdkafka's settings for a client: `own` of the service under the user's `settings`.
     #[must_use]
     pub fn client(&self, client_id: &str, own: &[(&str, &str)]) -> ClientConfig {

@@ -211,11 +211,24 @@ impl RetentionDays {
     }
 }
 
+/// librdkafka settings that exactly-once rests on; `[kafka]` may not change them.
+const FIXED: [&str; 6] = [
+    "group.id",
+    "group.protocol",
+    "enable.auto.commit",
+    "auto.offset.reset",
+    "isolation.level",
+    "partition.assignment.strategy",
+];
+
 impl Settings for SinkConfig {
     const ENV_PREFIX: &'static str = "PATCHLINE_SINK";
 
     fn check(&self) -> Result<(), String> {
         let stage = &self.sink;
+        if let Some(key) = FIXED.into_iter().find(|key| self.kafka.sets(key)) {
+            return Err(format!("kafka.settings must not set {key}: exactly-once rests on it"));
+        }
         if stage.drain_timeout_ms >= stage.session_timeout_ms {
             return Err(format!(
                 "sink.drain_timeout_ms = {} must be below sink.session_timeout_ms = {}: an instance \
@@ -245,5 +258,21 @@ impl Settings for SinkConfig {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_cannot_weaken_exactly_once() {
+        let mut config = SinkConfig::default();
+        config.check().unwrap();
+        for key in FIXED {
+            config.kafka.settings = [(key.to_owned(), String::new())].into();
+            let refused = config.check().unwrap_err();
+            assert!(refused.contains(key), "{refused}");
+        }
     }
 }
