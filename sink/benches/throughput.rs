@@ -131,10 +131,20 @@ async fn main() {
         "{scans} scans of {UPDATES} updates: {rows} rows, {} MB as Avro, {PARTITIONS} partitions\n",
         bytes / 1_000_000
     );
+    let without_history = World::migrated("bench", PARTITIONS).await;
+    for statement in [
+        "RENAME TABLE update_history_rows TO kept_update_history_rows",
+        "CREATE TABLE update_history_rows AS kept_update_history_rows ENGINE = Null",
+    ] {
+        without_history.client.query(statement).execute().await.unwrap();
+    }
     let topic = world.topics.enriched_scans.clone();
-    for chunk in messages.chunks(200) {
-        let sends = chunk.iter().map(|(key, payload)| world.send_bytes(&topic, key, payload));
-        futures_util::future::join_all(sends).await;
+    for world in [&world, &without_history] {
+        for chunk in messages.chunks(200) {
+            let topic = &world.topics.enriched_scans;
+            let sends = chunk.iter().map(|(key, payload)| world.send_bytes(topic, key, payload));
+            futures_util::future::join_all(sends).await;
+        }
     }
 
     // The limits.
@@ -199,7 +209,16 @@ async fn main() {
     }
     drop((messages, blocks, own));
 
-    // The sink.
+    // The sink, and next to it one that keeps no history: the difference is what the history costs.
+    sink(&world, scans, Some(limit)).await;
+    sink(&without_history, scans, None).await;
+}
+
+/// Runs the sink as a process until the rows of all scans are committed.
+async fn sink(world: &World, scans: usize, limit: Option<f64>) {
+    let rows = scans * UPDATES;
+    let what =
+        if limit.is_some() { "sink: Kafka to rows committed" } else { "the same without history" };
     let admin = format!("127.0.0.1:{}", patchline_local::free_port().unwrap());
     let sink = world.start(&[
         ("SINK__BATCH_AGE_MAX_MS", "1000"),
@@ -222,12 +241,8 @@ async fn main() {
     let (cpu, peak) = usage(sink.pid());
     let measured = rows - before as usize;
     let rate = measured as f64 / took.as_secs_f64();
-    line(
-        "sink: Kafka to rows committed",
-        measured,
-        took,
-        &format!("{:.0} % of the engine's best", 100.0 * rate / limit),
-    );
+    let note = limit.map(|limit| format!("{:.0} % of the engine's best", 100.0 * rate / limit));
+    line(what, measured, took, &note.unwrap_or_default());
     println!("{:<52} {:>9.0} rows/s per core of its own", "", rows as f64 / cpu);
     println!("{:<52} {peak:>9.0} MB most memory", "");
     let metrics = metrics(&admin);
@@ -246,7 +261,7 @@ async fn main() {
         metric("patchline_sink_commit_seconds_count"),
         mean("patchline_sink_commit_seconds", ""),
     );
-    for table in ["update_rows", "update_summary_rows", "computer_scans"] {
+    for table in ["update_rows", "update_history_rows", "update_summary_rows", "computer_scans"] {
         let mean = mean("patchline_sink_insert_seconds", &format!("{{table=\"{table}\"}}"));
         println!("{:<52} {mean:>9.1} ms for {table}", "");
     }

@@ -17,10 +17,11 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (2, include_str!("../migrations/0002_heartbeat_location.sql")),
     (3, include_str!("../migrations/0003_update_deployments.sql")),
     (4, include_str!("../migrations/0004_documented_names.sql")),
+    (5, include_str!("../migrations/0005_update_indexes.sql")),
 ];
 
 /// The version that this program works with.
-pub const NEWEST: u32 = 4;
+pub const NEWEST: u32 = 5;
 
 /// The database cannot be brought to, or used at, this program's version.
 #[derive(Debug, thiserror::Error)]

@@ -10,5 +10,6 @@
 -- Parameter SearchValue = '<SearchValue>'
 SELECT *
 FROM Heartbeat
-WHERE positionCaseInsensitive(formatRow('TSVRaw', *), {SearchValue:String}) > 0
+WHERE positionCaseInsensitive(
+        concatWithSeparator('\n', * APPLY (value -> ifNull(toString(value), ''))), {SearchValue:String}) > 0
 LIMIT 1000

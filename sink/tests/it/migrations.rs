@@ -131,3 +131,24 @@ async fn tables_keep_their_rows_for_as_long_as_they_are_told() {
     world.client.query("OPTIMIZE TABLE update_rows FINAL").execute().await.unwrap();
     assert_eq!(world.number("SELECT count() FROM Update").await, 0, "unless that is asked for");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_about_one_computer_uses_an_index() {
+    let world = World::migrated("index", 1).await;
+    for computer in ["c1", "c2"] {
+        let scan = scan(computer, 1, 0, vec![update(1, UpdateState::Needed)]);
+        world.store(Source::Scans, 0, Timestamp::now(), &[scan]).await;
+    }
+    let computer = world.texts("SELECT any(Computer) FROM Update").await.remove(0);
+    for (index, condition) in [
+        ("computer", format!("Computer = '{computer}'")),
+        ("computer_any_case", format!("lower(Computer) = lower('{computer}')")),
+        ("vm_any_case", "lower(VMUUID) = 'none'".to_owned()),
+        ("resource_any_case", "_ResourceId = 'none'".to_owned()),
+    ] {
+        let explain = format!("EXPLAIN indexes = 1 SELECT Title FROM Update WHERE {condition}");
+        let plan = world.texts(&explain).await;
+        let uses = plan.iter().any(|line| line.trim() == format!("Name: {index}"));
+        assert!(uses, "{condition}: {plan:#?}");
+    }
+}
