@@ -8,6 +8,7 @@ use patchline_enrich::follow::{Follower, Progress};
 use patchline_enrich::index::IndexBuilder;
 use patchline_enrich::{Config, Current, LARGE_BLOCK_BYTES, Metrics, Stage};
 use patchline_runtime::admin::{self, Readiness};
+use patchline_runtime::probe::{self, Probe};
 use patchline_runtime::{config, shutdown, telemetry};
 use patchline_schemas::Codec;
 use prometheus::Registry;
@@ -20,16 +21,21 @@ use tokio_util::sync::CancellationToken;
 struct Cli {
     #[command(flatten)]
     args: patchline_runtime::Args,
+    #[command(flatten)]
+    probe: Probe,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     patchline_runtime::heap::map_blocks_from(LARGE_BLOCK_BYTES);
-    let args = Cli::parse().args;
+    let Cli { args, probe } = Cli::parse();
     let config: Config = config::load(args.config.as_deref())?;
     if args.check_config {
         println!("settings are sound");
         return Ok(());
+    }
+    if probe.asked {
+        return Ok(probe::ask(&config.admin)?);
     }
     telemetry::init(&config.log).map_err(anyhow::Error::msg)?;
     let shutdown = shutdown::on_signal().context("cannot handle signals")?;

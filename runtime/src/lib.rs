@@ -8,6 +8,7 @@ pub mod admin;
 pub mod config;
 pub mod heap;
 pub mod kafka;
+pub mod probe;
 pub mod shutdown;
 pub mod statistics;
 pub mod telemetry;

@@ -67,6 +67,12 @@ impl Topics {
             &self.dead_letters,
         ]
     }
+
+    /// The topics that keep the newest message of each key for good, and those that forget with time.
+    #[must_use]
+    pub fn by_cleanup(&self) -> (Vec<&str>, Vec<&str>) {
+        self.all().into_iter().partition(|name| *name == self.advisories)
+    }
 }
 
 impl Default for Topics {
@@ -79,12 +85,12 @@ impl Default for Topics {
 pub mod dead_letter {
     /// Topic the message came from.
     pub const SOURCE_TOPIC: &str = "source-topic";
-    /// Partition it came from.
+    /// Partition it came from; -1 where it never got into one.
     pub const SOURCE_PARTITION: &str = "source-partition";
     /// Its offset there. The three together identify the letter: a stage that crashed while
     /// writing it may write it again.
     pub const SOURCE_OFFSET: &str = "source-offset";
-    /// Stage that rejected it: `enrich` or `sink`.
+    /// Stage that rejected it: `gateway`, `enrich` or `sink`.
     pub const STAGE: &str = "stage";
     /// One word for the reason, the label it is counted under.
     pub const ERROR_CLASS: &str = "error-class";
@@ -109,7 +115,7 @@ pub mod dead_letter {
         Invalid,
         /// Dated too far after its arrival.
         Clock,
-        /// Enriched, it would be larger than a message may be.
+        /// It is, or enriched would be, larger than a message may be.
         TooLarge,
     }
 

@@ -9,7 +9,8 @@ use anyhow::Context;
 use clap::Parser;
 use clickhouse::Client;
 use patchline_runtime::admin::{self, Readiness};
-use patchline_runtime::kafka::KafkaConfig;
+use patchline_runtime::kafka::{KafkaConfig, create_compacted_topics, create_topics};
+use patchline_runtime::probe::{self, Probe};
 use patchline_runtime::statistics::KafkaStatistics;
 use patchline_runtime::{Args, config, shutdown, telemetry};
 use patchline_schemas::topic::dead_letter::Class;
@@ -36,6 +37,8 @@ use tokio_util::sync::CancellationToken;
 struct Cli {
     #[command(flatten)]
     args: Args,
+    #[command(flatten)]
+    probe: Probe,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -44,6 +47,16 @@ struct Cli {
 enum Command {
     /// Bring the database to this program's version, and exit.
     Migrate,
+    /// Create the topics that are not there yet, and exit; those that are stay as they are.
+    CreateTopics {
+        /// Partitions of each, which bound how many instances share its work; changing them later takes a
+        /// drained pipeline.
+        #[arg(long)]
+        partitions: i32,
+        /// Copies of each partition; -1 leaves it to the cluster.
+        #[arg(long, default_value_t = -1)]
+        replication: i32,
+    },
     /// Look at the messages that no table took, or send them back to where they came from.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -106,6 +119,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         println!("settings are sound");
         return Ok(());
     }
+    if cli.probe.asked {
+        return Ok(probe::ask(&config.admin)?);
+    }
     telemetry::init(&config.log).map_err(anyhow::Error::msg)?;
     if let Some(Command::DeadLetters(command)) = &cli.command {
         return dead_letters(command, &config.kafka);
@@ -113,8 +129,28 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.command {
         Some(Command::Migrate) => runtime.block_on(migrate(&config)),
+        Some(Command::CreateTopics { partitions, replication }) => {
+            runtime.block_on(create_all_topics(&config.kafka, partitions, replication))
+        }
         _ => runtime.block_on(serve(config)),
     }
+}
+
+/// Longer than a cluster takes to elect the leaders of some thousand partitions.
+const TOPICS_TIMEOUT: Duration = Duration::from_secs(120);
+
+async fn create_all_topics(
+    kafka: &KafkaConfig,
+    partitions: i32,
+    replication: i32,
+) -> anyhow::Result<()> {
+    let topics = Topics::new(&kafka.topic_prefix);
+    let (compacted, plain) = topics.by_cleanup();
+    create_topics(kafka, &plain, partitions, replication, TOPICS_TIMEOUT).await?;
+    // Its readers take it whole, in the order that it was written in.
+    create_compacted_topics(kafka, &compacted, 1, replication, TOPICS_TIMEOUT).await?;
+    println!("{} topics are there", plain.len() + compacted.len());
+    Ok(())
 }
 
 fn dead_letters(command: &DeadLettersCommand, kafka: &KafkaConfig) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use clap::Parser;
 use patchline_enrich::LARGE_BLOCK_BYTES;
 use patchline_enrich::reclassify::{Config, Metrics, Reclassifier};
 use patchline_runtime::admin::{self, Readiness};
+use patchline_runtime::probe::{self, Probe};
 use patchline_runtime::{config, shutdown, telemetry};
 use patchline_schemas::Codec;
 use patchline_sink::config::ClickHouseConfig;
@@ -22,16 +23,21 @@ use tokio::sync::oneshot;
 struct Cli {
     #[command(flatten)]
     args: patchline_runtime::Args,
+    #[command(flatten)]
+    probe: Probe,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> anyhow::Result<()> {
     patchline_runtime::heap::map_blocks_from(LARGE_BLOCK_BYTES);
-    let args = Cli::parse().args;
+    let Cli { args, probe } = Cli::parse();
     let config: Config = config::load(args.config.as_deref())?;
     if args.check_config {
         println!("settings are sound");
         return Ok(());
+    }
+    if probe.asked {
+        return Ok(probe::ask(&config.admin)?);
     }
     telemetry::init(&config.log).map_err(anyhow::Error::msg)?;
     let shutdown = shutdown::on_signal().context("cannot handle signals")?;

@@ -10,6 +10,7 @@ use patchline_console::query;
 use patchline_console::store::Store;
 use patchline_console::web::{self, Console};
 use patchline_runtime::admin::{self, Readiness};
+use patchline_runtime::probe::{self, Probe};
 use patchline_runtime::{Args, config, shutdown, telemetry};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 struct Cli {
     #[command(flatten)]
     args: Args,
+    #[command(flatten)]
+    probe: Probe,
 }
 
 fn main() -> ExitCode {
@@ -37,6 +40,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     if cli.args.check_config {
         println!("settings are sound");
         return Ok(());
+    }
+    if cli.probe.asked {
+        return Ok(probe::ask(&config.admin)?);
     }
     telemetry::init(&config.log).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
