@@ -7,6 +7,7 @@ use std::process::Stdio;
 use patchline_schemas::{Codec, Heartbeat, Scan, UpdateState};
 use tokio::process::Command;
 
+use crate::security::eventually;
 use crate::stack::{Stack, directory, shared_kafka};
 
 fn agent(directory: &Path, gateways: &[&str], arguments: &[&str]) -> Command {
@@ -58,6 +59,11 @@ async fn the_agent_reports_this_computer_and_keeps_what_was_not_taken() {
     assert!(printed.updates.iter().any(|update| update.update_state == UpdateState::NotNeeded));
 
     let codec = Codec::new().unwrap();
+    eventually("all is in Kafka", async || {
+        stack.kept(&stack.topics.scans).len() >= 3
+            && stack.kept(&stack.topics.heartbeats).len() >= 3
+    })
+    .await;
     let kept = stack.kept(&stack.topics.scans);
     assert_eq!(kept.len(), 3, "the one that waited, and one of each later run");
     for message in &kept {
