@@ -16,7 +16,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use patchline_local::{ClickHouse, ClickHouseOptions};
 use patchline_sink::config::ClickHouseConfig;
@@ -49,7 +49,7 @@ const COMPUTER: &str = "\
     if(c % 3 = 0, 'Azure', 'Non-Azure') AS ComputerEnvironment, \
     concat('00000000-0000-4000-8000-', leftPad(toString(c), 12, '0')) AS VMUUID, \
     if(Windows, 'OpsManager', 'Linux') AS SourceSystem, \
-    toDateTime64(now(), 3, 'UTC') - c % 3600 AS Newest, toInt64(c) AS SourceOffset";
+    toDateTime64({now}, 3, 'UTC') - c % 3600 AS Newest, toInt64(c) AS SourceOffset";
 
 /// Table, rows a computer, and what else its rows have.
 const TABLES: [(&str, u64, &str); 7] = [
@@ -147,6 +147,8 @@ struct Bench {
     engine: ClickHouse,
     client: clickhouse::Client,
     computers: u64,
+    /// The same for all tables: a scan has one time.
+    now: u64,
 }
 
 impl Bench {
@@ -176,7 +178,8 @@ impl Bench {
                 let chunk = CHUNK.min(self.computers - first);
                 let computer = COMPUTER
                     .replace("{each}", &each.to_string())
-                    .replace("{first}", &first.to_string());
+                    .replace("{first}", &first.to_string())
+                    .replace("{now}", &self.now.to_string());
                 let columns = names.join(", ");
                 let insert = format!(
                     "INSERT INTO {table} ({columns}) SELECT {columns} FROM \
@@ -190,6 +193,8 @@ impl Bench {
             let optimize = format!("OPTIMIZE TABLE {table} FINAL");
             self.client.query(&optimize).execute().await.unwrap();
         }
+        let rows: u64 = self.client.query("SELECT count() FROM Update").fetch_one().await.unwrap();
+        assert_eq!(rows, self.computers * UPDATES, "rows in Update");
     }
 
     /// Runs a query whose result nobody reads. Gives how long it took and how many rows it read.
@@ -261,7 +266,8 @@ async fn main() {
     };
     migrate(&config).await.unwrap();
     let client = clickhouse::Client::default().with_url(&config.url).with_database(DATABASE);
-    let bench = Bench { engine, client, computers };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let bench = Bench { engine, client, computers, now };
     let started = Instant::now();
     bench.fill().await;
     println!(

@@ -107,7 +107,8 @@ fn the_samples_of_each_distribution_are_understood() {
     );
     assert!(rows("RHSA-2024:8709").contains(&"rhel-9.2 podman 2:4.4.1-21.el9_2".to_owned()));
     assert!(
-        rows("openSUSE-SU-2016:1623-1").contains(&"sles-12.x chromium 51.0.2704.103-85.3".to_owned())
+        rows("openSUSE-SU-2016:1623-1")
+            .contains(&"sles-12.x chromium 51.0.2704.103-85.3".to_owned())
     );
     assert_eq!(seen.found.by_id("USN-2214-1").cve_numbers, ["CVE-2014-0191"]);
     let mut left_out = seen.found.left_out;

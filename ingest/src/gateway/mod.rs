@@ -63,9 +63,9 @@ use crate::spool::{self, Spool, SpoolError};
 use body::{Bounds, Encoding, WireBody};
 use collector::Post;
 pub use config::{CollectorConfig, Config, GatewayConfig, WorkspaceConfig};
+use guard::{Guard, Sender};
 pub use linux_agent::COMPUTER_NAMESPACE;
 use memory::{Budget, Reservation};
-use guard::{Guard, Sender};
 use metrics::Held;
 pub use metrics::Metrics;
 use problem::{Problem, Reason};
@@ -462,9 +462,8 @@ fn router(gateway: &Arc<Gateway>) -> Router {
         };
         router = router.route(path, post(take));
     }
-    let relay = async |State(gateway): State<Arc<Gateway>>, request: Request| {
-        gateway.relay(request).await
-    };
+    let relay =
+        async |State(gateway): State<Arc<Gateway>>, request: Request| gateway.relay(request).await;
     router = router.route(frames::PATH, post(relay));
     router.with_state(Arc::clone(gateway)).layer(from_fn_with_state(Arc::clone(gateway), observe))
 }
