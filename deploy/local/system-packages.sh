@@ -2,7 +2,8 @@
 # Sees to the system packages that the build needs beside Rust, Java, Maven and Node: compilers and
 # make, for librdkafka, SQLite, zlib and zstd, which are compiled from the sources that their crates carry;
 # and strace, by which a test sees that the gateway syncs before it answers.
-# With `tests`, also a headless Chromium, in which a test looks at the console's pages.
+# With `tests`, also a headless Chromium, in which a test looks at the console's pages, and docker-compose, by which
+# one reads the compose file; nothing is started with it.
 # Installs what is missing as root; as another user names it and stops. Done at once when all is there.
 set -euo pipefail
 
@@ -14,6 +15,9 @@ command -v make >/dev/null || packages+=(make)
 command -v strace >/dev/null || [[ $(uname) != Linux ]] || packages+=(strace)
 if [[ ${1:-} == tests ]] && ! command -v chromium-headless-shell chromium >/dev/null; then
   packages+=(chromium-headless-shell fonts-dejavu-core)
+fi
+if [[ ${1:-} == tests ]] && ! command -v docker-compose >/dev/null; then
+  packages+=(docker-compose)
 fi
 ((${#packages[@]})) || exit 0
 
