@@ -13,7 +13,7 @@ FROM office_activity_rows FINAL;
 -- The age is that of security updates. On Windows a critical update is none, by its definition; on Linux it is
 -- one of the gravest severity.
 ALTER TABLE update_summary_rows
-    COMMENT COLUMN OldestMissingSecurityUpdateInDays 'Days from the publication of the oldest missing security update (on Linux the critical ones are such) to the scan; null where none has a date';
+    COMMENT COLUMN IF EXISTS OldestMissingSecurityUpdateInDays 'Days from the publication of the oldest missing security update (on Linux the critical ones are such) to the scan; null where none has a date';
 
 ALTER TABLE UpdateSummary
     COMMENT COLUMN IF EXISTS OldestMissingSecurityUpdateInDays 'Days from the publication of the oldest missing security update (on Linux the critical ones are such) to the scan; null where none has a date';

@@ -7,7 +7,7 @@ ALTER TABLE update_rows
     ADD INDEX IF NOT EXISTS vm_any_case lower(VMUUID) TYPE bloom_filter GRANULARITY 1,
     ADD INDEX IF NOT EXISTS resource_any_case lower(ResourceId) TYPE bloom_filter GRANULARITY 1;
 
-ALTER TABLE update_rows MATERIALIZE INDEX computer;
-ALTER TABLE update_rows MATERIALIZE INDEX computer_any_case;
-ALTER TABLE update_rows MATERIALIZE INDEX vm_any_case;
-ALTER TABLE update_rows MATERIALIZE INDEX resource_any_case;
+ALTER TABLE update_rows MATERIALIZE INDEX IF EXISTS computer;
+ALTER TABLE update_rows MATERIALIZE INDEX IF EXISTS computer_any_case;
+ALTER TABLE update_rows MATERIALIZE INDEX IF EXISTS vm_any_case;
+ALTER TABLE update_rows MATERIALIZE INDEX IF EXISTS resource_any_case;
