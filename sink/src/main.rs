@@ -54,7 +54,7 @@ enum Command {
         #[arg(long)]
         partitions: i32,
         /// Copies of each partition; -1 leaves it to the cluster.
-        #[arg(long, default_value_t = -1)]
+        #[arg(long, default_value_t = -1, allow_negative_numbers = true)]
         replication: i32,
     },
     /// Look at the messages that no table took, or send them back to where they came from.

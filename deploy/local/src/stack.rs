@@ -12,7 +12,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use patchline_runtime::kafka::{KafkaConfig, create_compacted_topics, create_topics};
+use patchline_runtime::kafka::KafkaConfig;
 use patchline_schemas::Topics;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -425,13 +425,12 @@ impl Stack {
     }
 
     fn create_topics(&self) -> Result<()> {
-        let (config, topics) = (self.kafka_config(), self.topics());
         let replication = match &self.kafka {
             Server::Ours(_) => 1,
             Server::Existing(bootstrap) => {
                 // A request to nobody takes a minute to fail.
                 let client: Result<BaseConsumer, _> =
-                    config.client("patchline-local", &[]).create();
+                    self.kafka_config().client("patchline-local", &[]).create();
                 client.and_then(|client| client.fetch_metadata(None, ANSWER_TIMEOUT)).map_err(
                     |source| Error::Kafka {
                         action: "talk to the Kafka",
@@ -443,12 +442,11 @@ impl Stack {
                 -1
             }
         };
-        let (compacted, plain) = topics.by_cleanup();
-        let created = async {
-            create_topics(&config, &plain, PARTITIONS, replication, TOPICS_TIMEOUT).await?;
-            create_compacted_topics(&config, &compacted, 1, replication, TOPICS_TIMEOUT).await
-        };
-        ask_kafka("create the topics of the Kafka", &config.bootstrap, created)
+        let mut command = self.command(Stage::Sink)?;
+        command.arg("create-topics");
+        command
+            .args([format!("--partitions={PARTITIONS}"), format!("--replication={replication}")]);
+        self.run("patchline-sink create-topics", command, "create-topics.log")
     }
 
     fn migrate(&self) -> Result<()> {

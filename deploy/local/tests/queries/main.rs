@@ -14,6 +14,7 @@
 mod expected;
 mod page;
 mod sample;
+mod stored;
 mod world;
 
 use std::collections::BTreeMap;

@@ -5,18 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clickhouse::Client;
-use patchline_enrich::advisories::Collect;
-use patchline_enrich::advisories::document::{Content, import};
-use patchline_enrich::index::{Index, IndexBuilder};
 use patchline_enrich::{Source as Raw, Transform};
 use patchline_local::fleet::{Bodies, Fleet, Plan, Truth};
 use patchline_local::stack::{CLICKHOUSE_URL, variable};
 use patchline_local::{ClickHouse, ClickHouseOptions};
-use patchline_schemas::{Advisory, Codec, Record, Report, Timestamp};
-use patchline_sink::batch::{Batch, Message, Source};
+use patchline_schemas::{Codec, Timestamp};
+use patchline_sink::batch::Source;
 use patchline_sink::config::ClickHouseConfig;
 use patchline_sink::migrate::migrate;
 use patchline_sink::store::Store;
+
+use crate::stored::{catalog, encoded, enriched, put};
 
 /// Makes the fleet. With another one, by `PATCHLINE_SEED`, every answer is another and must still be as expected.
 const SEED: u64 = 11;
@@ -78,73 +77,15 @@ impl World {
         let transform = Transform::new(Codec::new().unwrap(), Arc::new(catalog(&fleet)));
 
         let store = Store::new(&config);
-        let raw = |records| enriched(&transform, records);
-        let scans = encoded(truth.scans.iter().map(|(scan, _)| scan));
-        let scans = raw((Raw::Scans, scans));
-        let run_progress = raw((Raw::RunProgress, encoded(&truth.run_progress)));
+        let scans = encoded(truth.scans.iter().map(|(scan, _)| scan), received);
+        let scans = enriched(&transform, Raw::Scans, scans);
+        let run_progress = encoded(&truth.run_progress, received);
+        let run_progress = enriched(&transform, Raw::RunProgress, run_progress);
         put(&store, Source::Scans, scans).await;
         put(&store, Source::RunProgress, run_progress).await;
-        put(&store, Source::Heartbeats, encoded(&truth.heartbeats)).await;
-        put(&store, Source::Events, encoded(&truth.events)).await;
-        put(&store, Source::OfficeActivity, encoded(&truth.office_activity)).await;
+        put(&store, Source::Heartbeats, encoded(&truth.heartbeats, received)).await;
+        put(&store, Source::Events, encoded(&truth.events, received)).await;
+        put(&store, Source::OfficeActivity, encoded(&truth.office_activity, received)).await;
         World { client: store.client().clone(), truth, _engine: engine }
-    }
-}
-
-/// The catalog that an import of the fleet's feeds leads to.
-fn catalog(fleet: &Fleet) -> Index {
-    #[derive(Default)]
-    struct Imported(IndexBuilder);
-    impl Collect for Imported {
-        fn advisory(&mut self, advisory: Advisory<'static>) {
-            self.0.upsert(&advisory);
-        }
-        fn left_out(&mut self, why: &'static str) {
-            panic!("left out: {why}");
-        }
-        fn bad(&mut self, record: &str, why: &str) {
-            panic!("{record} {why}");
-        }
-    }
-    let mut imported = Imported::default();
-    for (name, content) in fleet.feeds() {
-        let mut content = content.as_bytes();
-        import(Content::Stream(&mut content), None, &mut imported)
-            .unwrap_or_else(|error| panic!("{name} {error}"));
-    }
-    imported.0.build("fleet")
-}
-
-/// A message's timestamp and payload.
-type Arrival = (Timestamp, Vec<u8>);
-
-fn encoded<'r, R: Record + Report + 'r>(records: impl IntoIterator<Item = &'r R>) -> Vec<Arrival> {
-    let codec = Codec::new().unwrap();
-    let encode = |record: &R| {
-        let mut payload = Vec::new();
-        codec.encode(record, &mut payload).unwrap();
-        (received(record.time_generated()), payload)
-    };
-    records.into_iter().map(encode).collect()
-}
-
-fn enriched(transform: &Transform, (source, records): (Raw, Vec<Arrival>)) -> Vec<Arrival> {
-    let enrich = |(arrived, message): Arrival| {
-        let mut out = Vec::new();
-        transform.apply(source, &message, Some(arrived), &mut out).unwrap();
-        (arrived, out)
-    };
-    records.into_iter().map(enrich).collect()
-}
-
-async fn put(store: &Store, source: Source, messages: Vec<Arrival>) {
-    let codec = Codec::new().unwrap();
-    let mut batch = Batch::new(source, 0);
-    for (offset, (timestamp, payload)) in (0..).zip(messages) {
-        batch.push(&codec, Message { offset, timestamp, key: None, payload });
-    }
-    assert_eq!(batch.rejects(), &[]);
-    for block in batch.waves().iter().flatten() {
-        store.insert(block, block.table).await.unwrap();
     }
 }

@@ -15,4 +15,6 @@ mod browser;
 mod facts;
 mod failures;
 mod pages;
+#[path = "../../../../deploy/local/tests/queries/stored.rs"]
+mod stored;
 mod world;

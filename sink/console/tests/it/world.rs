@@ -14,23 +14,20 @@ use patchline_console::metrics::Metrics;
 use patchline_console::query;
 use patchline_console::store::Store;
 use patchline_console::web::{self, Console};
-use patchline_enrich::advisories::Collect;
-use patchline_enrich::advisories::document::{Content, import};
-use patchline_enrich::index::{Index, IndexBuilder};
 use patchline_enrich::{Source as Raw, Transform};
 use patchline_local::fleet::{Bodies, Fleet, Plan, Truth};
 use patchline_local::stack::{CLICKHOUSE_URL, variable};
 use patchline_local::{ClickHouse, ClickHouseOptions};
-use patchline_schemas::{
-    Advisory, Codec, Heartbeat, Record, Report, Schedule, Timestamp, UpdateDeployment, deployment,
-};
-use patchline_sink::batch::{Batch, Message, Source};
+use patchline_schemas::{Codec, Heartbeat, Schedule, Timestamp, UpdateDeployment, deployment};
+use patchline_sink::batch::Source;
 use patchline_sink::migrate::migrate;
 use prometheus::Registry;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::stored::{catalog, encoded, enriched, put};
 
 const SEED: u64 = 11;
 const COMPUTERS: u32 = 48;
@@ -167,6 +164,11 @@ pub(crate) async fn get(url: &str) -> (u16, axum::http::HeaderMap, Vec<u8>) {
     (status, headers, body.to_vec())
 }
 
+/// When a report of `time` reached Patchline.
+fn received(time: Timestamp) -> Timestamp {
+    Timestamp(time.0 + 1_500)
+}
+
 async fn load(
     fleet: &Fleet,
     truth: &Truth<'_>,
@@ -182,18 +184,10 @@ async fn load(
     migrate(&config).await.unwrap();
     let store = patchline_sink::store::Store::new(&config);
     let transform = Transform::new(Codec::new().unwrap(), Arc::new(catalog(fleet)));
-    let enrich = |raw: Raw, messages: Vec<Arrival>| {
-        let enrich = |(arrived, message): Arrival| {
-            let mut out = Vec::new();
-            transform.apply(raw, &message, Some(arrived), &mut out).unwrap();
-            (arrived, out)
-        };
-        messages.into_iter().map(enrich).collect::<Vec<_>>()
-    };
-    let scans = enrich(Raw::Scans, encoded(truth.scans.iter().map(|(scan, _)| scan)));
-    put(&store, Source::Scans, scans).await;
-    let progress = enrich(Raw::RunProgress, encoded(&truth.run_progress));
-    put(&store, Source::RunProgress, progress).await;
+    let scans = encoded(truth.scans.iter().map(|(scan, _)| scan), received);
+    put(&store, Source::Scans, enriched(&transform, Raw::Scans, scans)).await;
+    let progress = encoded(&truth.run_progress, received);
+    put(&store, Source::RunProgress, enriched(&transform, Raw::RunProgress, progress)).await;
     let strange = [MARKUP, FORMULA].map(|name| Heartbeat {
         report_id: Uuid::new_v5(&Uuid::NAMESPACE_DNS, name.as_bytes()),
         source_computer_id: Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string().into(),
@@ -203,9 +197,10 @@ async fn load(
         management_group_name: "Strange".into(),
         ..Heartbeat::default()
     });
-    put(&store, Source::Heartbeats, encoded(truth.heartbeats.iter().chain(&strange))).await;
-    put(&store, Source::Events, encoded(&truth.events)).await;
-    put(&store, Source::UpdateDeployments, encoded(&deployments(now))).await;
+    put(&store, Source::Heartbeats, encoded(truth.heartbeats.iter().chain(&strange), received))
+        .await;
+    put(&store, Source::Events, encoded(&truth.events, received)).await;
+    put(&store, Source::UpdateDeployments, encoded(&deployments(now), received)).await;
     store.client().clone()
 }
 
@@ -232,53 +227,4 @@ fn deployments(now: Timestamp) -> [UpdateDeployment<'static>; 3] {
         define("now", -1, 360, "*"),
         define(RUN, -10, 300, "nobody"),
     ]
-}
-
-/// The catalog that an import of the fleet's feeds leads to.
-fn catalog(fleet: &Fleet) -> Index {
-    #[derive(Default)]
-    struct Imported(IndexBuilder);
-    impl Collect for Imported {
-        fn advisory(&mut self, advisory: Advisory<'static>) {
-            self.0.upsert(&advisory);
-        }
-        fn left_out(&mut self, why: &'static str) {
-            panic!("left out: {why}");
-        }
-        fn bad(&mut self, record: &str, why: &str) {
-            panic!("{record} {why}");
-        }
-    }
-    let mut imported = Imported::default();
-    for (name, content) in fleet.feeds() {
-        let mut content = content.as_bytes();
-        import(Content::Stream(&mut content), None, &mut imported)
-            .unwrap_or_else(|error| panic!("{name} {error}"));
-    }
-    imported.0.build("fleet")
-}
-
-/// A message's timestamp and payload.
-type Arrival = (Timestamp, Vec<u8>);
-
-fn encoded<'r, R: Record + Report + 'r>(records: impl IntoIterator<Item = &'r R>) -> Vec<Arrival> {
-    let codec = Codec::new().unwrap();
-    let encode = |record: &R| {
-        let mut payload = Vec::new();
-        codec.encode(record, &mut payload).unwrap();
-        (Timestamp(record.time_generated().0 + 1_500), payload)
-    };
-    records.into_iter().map(encode).collect()
-}
-
-async fn put(store: &patchline_sink::store::Store, source: Source, messages: Vec<Arrival>) {
-    let codec = Codec::new().unwrap();
-    let mut batch = Batch::new(source, 0);
-    for (offset, (timestamp, payload)) in (0..).zip(messages) {
-        batch.push(&codec, Message { offset, timestamp, key: None, payload });
-    }
-    assert_eq!(batch.rejects(), &[]);
-    for block in batch.waves().iter().flatten() {
-        store.insert(block, block.table).await.unwrap();
-    }
 }
