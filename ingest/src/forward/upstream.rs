@@ -3,12 +3,9 @@
 //! That gateway answers 2xx once the reports are in its own spool; only then do they leave ours. Whatever
 //! else it answers, they stay and are sent again. It is asked with an empty batch whether it is back.
 
-use std::io::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde::Deserialize;
 use tokio::sync::watch;
 use ureq::Proxy;
@@ -16,9 +13,8 @@ use ureq::Proxy;
 use super::frames;
 use super::next_hop::Fate;
 use crate::agent::config::IdentityConfig;
-use crate::agent::gateways::{Client, client};
 use crate::security::Subject;
-use crate::security::reload::{Refresh as _, Refreshed, Reloading};
+use crate::security::client::ProvenClient;
 use crate::spool::Spooled;
 
 /// `[upstream]`
@@ -85,7 +81,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// A client of the next gateway.
 pub struct Upstream {
-    client: Arc<Reloading<Client>>,
+    client: Arc<ProvenClient>,
     url: String,
     health: Arc<watch::Sender<Option<String>>>,
 }
@@ -99,20 +95,10 @@ impl Upstream {
     pub fn new(config: &UpstreamConfig) -> Result<Option<Self>, String> {
         let Some(url) = &config.url else { return Ok(None) };
         let url = format!("{}{}", url.trim_end_matches('/'), frames::PATH);
-        let identity = config.identity.clone();
-        let files = [
-            &identity.key_file,
-            &identity.certificate,
-            &identity.certificate_key,
-            &identity.gateway_ca,
-        ];
-        let files = files.into_iter().flatten().cloned().collect();
         let subject = Subject::Gateway(config.name.clone());
         let timeout = Duration::from_millis(config.timeout_ms.into());
         let proxy = config.proxy()?;
-        let client = Reloading::open("upstream", files, move |contents| {
-            client(&identity, &subject, timeout, proxy.clone(), contents)
-        })?;
+        let client = ProvenClient::open("upstream", &config.identity, subject, timeout, proxy)?;
         let health = Arc::new(watch::Sender::new(Some("not reached yet".to_owned())));
         let upstream = Self { client: Arc::new(client), url, health };
         upstream.follow();
@@ -183,26 +169,9 @@ fn set(health: &watch::Sender<Option<String>>, found: Option<String>) {
     }
 }
 
-fn post(client: &Reloading<Client>, url: &str, body: &[u8]) -> Result<(), String> {
-    if let Refreshed::Kept(problem) = client.refresh() {
-        tracing::error!(problem, "the identity changed and makes no sense; the former is used");
-    }
-    let client = client.get();
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(body).map_err(|error| error.to_string())?;
-    let body = packed.finish().map_err(|error| error.to_string())?;
-    let mut request = client
-        .http
-        .post(url)
-        .header("Content-Type", "application/vnd.patchline.relay")
-        .header("Content-Encoding", "gzip");
-    if let Some(credential) = &client.credential {
-        let path = request.uri_ref().map_or(frames::PATH, |uri| uri.path()).to_owned();
-        for (name, value) in credential.sign("POST", &path, &body, SystemTime::now()) {
-            request = request.header(name, value);
-        }
-    }
-    let mut answer = request.send(&body[..]).map_err(|error| error.to_string())?;
+fn post(client: &ProvenClient, url: &str, body: &[u8]) -> Result<(), String> {
+    let answer = client.post(url, "application/vnd.patchline.relay", body);
+    let mut answer = answer.map_err(|error| error.to_string())?;
     let status = answer.status().as_u16();
     if (200..300).contains(&status) {
         return Ok(());

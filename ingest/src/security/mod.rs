@@ -17,6 +17,7 @@
 //! `Subject::Gateway`, or offers a certificate with that URN; at the server `gateway::guard` has the
 //! proven subject, and the digest that the wire bytes must have.
 
+pub(crate) mod client;
 pub mod enroll;
 pub mod limits;
 pub mod proof;
